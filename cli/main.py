@@ -1,0 +1,104 @@
+"""The root command. Groups load lazily, so that `firstbell --help` stays fast."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from typing import Final
+
+import click
+
+from cli.context import Context, add_global_options
+from infra.errors import FirstbellError
+
+INTERRUPTED: Final = 130
+
+# name -> (module:attribute, the help's first line, which a test compares with the command's own).
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "preview": ("cli.commands.deploy:preview", "Show what `up` would change."),
+    "up": ("cli.commands.deploy:up", "Create and update the stack's resources."),
+    "drift": ("cli.commands.deploy:drift", "Show what differs between the cloud and the stack."),
+    "destroy": ("cli.commands.deploy:destroy", "Remove the stack's resources."),
+    "outputs": ("cli.commands.deploy:outputs", "Print the stack's outputs."),
+    "status": ("cli.commands.status:command", "Show floor, capacity, next change and next peak."),
+    "season": ("cli.commands.season:command", "Plan, show and verify the season's schedule."),
+    "stack": ("cli.commands.stack:command", "List the stacks."),
+    "local": ("cli.commands.local:command", "The embedded local cloud and its clock."),
+    "doctor": ("cli.commands.doctor:command", "Check that everything needed is in place."),
+    "demo": ("cli.commands.demo:command", "Run the main job on the local cloud."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        loaded: click.Command = getattr(importlib.import_module(module), attribute)
+        return add_global_options(loaded)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: firstbell preview -s demo",
+)
+@click.version_option(package_name="firstbell")
+def root() -> None:
+    """Elastic hosting of learning management systems, scheduled by the school calendar."""
+
+
+add_global_options(root)
+
+
+def main() -> None:
+    """Run the command line; turn every error into a message and an exit code."""
+    # A pipeline stops us with SIGTERM: end as cleanly as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    context = Context()
+    try:
+        code = root.main(obj=context, standalone_mode=False)
+    except FirstbellError as failure:
+        _show(failure, context)
+        sys.exit(failure.exit_code)
+    except click.ClickException as failure:
+        failure.show()
+        sys.exit(failure.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) went away; there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as failure:
+        if context.debug:
+            raise
+        unexpected = FirstbellError(
+            f"{type(failure).__name__}: {failure}",
+            why="this is a fault of firstbell itself",
+            fix="run the command again with --debug and report what it prints",
+        )
+        _show(unexpected, context)
+        sys.exit(unexpected.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(failure: FirstbellError, context: Context) -> None:
+    if context.debug:
+        import traceback
+
+        traceback.print_exception(failure)
+    from cli import render
+
+    render.error(failure, as_json=context.json)

@@ -1,0 +1,1 @@
+"""The Pulumi program of firstbell, and the pure season planner it reads plans from."""
