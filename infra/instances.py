@@ -1,0 +1,66 @@
+"""Which instance types and DB instance classes a Region has, by a dated, generated table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from infra.errors import nearest
+
+_TABLE: Final = Path(__file__).parent / "data" / "instances.json"
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return json.loads(_TABLE.read_text())
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """One EC2 instance type; `vcpus`, memory and architecture are None where not described."""
+
+    name: str
+    vcpus: int | None
+    memory_mib: int | None
+    architecture: str | None
+
+
+def regions() -> list[str]:
+    """The Regions that the table knows."""
+    return _table()["regions"]
+
+
+def instance_type(name: str) -> InstanceType | None:
+    """The instance type of that name, wherever it is offered."""
+    entry = _table()["instance_types"].get(name)
+    if entry is None:
+        return None
+    return InstanceType(name, entry["vcpus"], entry["memory_mib"], entry["architecture"])
+
+
+def problem_with_instance_type(name: str, region: str) -> str | None:
+    """Why the Region cannot start this instance type, or None when it can."""
+    return _problem(_table()["instance_types"], name, region, "instance type")
+
+
+def problem_with_database_class(name: str, engine: str, region: str) -> str | None:
+    """Why the Region cannot run this DB instance class with this engine, or None when it can."""
+    known: dict[str, list[str]] = _table()["database_classes"][engine]
+    entries = {key: {"absent": absent} for key, absent in known.items()}
+    return _problem(entries, name, region, f"{engine} instance class")
+
+
+def _problem(entries: dict[str, dict[str, Any]], name: str, region: str, what: str) -> str | None:
+    table = _table()
+    as_of = f"table of {table['generated']}"
+    if name not in entries:
+        close = nearest(name, entries)
+        return f"{name!r} is no known {what} ({as_of})" + (
+            f"; did you mean {close!r}?" if close else ""
+        )
+    if region in table["regions"] and region in entries[name]["absent"]:
+        return f"{what} {name!r} is not offered in {region} ({as_of})"
+    return None
