@@ -34,10 +34,11 @@ INSTALLER: Final = "Pulumi's official installer script (docs: Download & install
 _PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _MODULE_FOLDER: Final = Path(__file__).resolve().parent
 _GB: Final = 10**9
-# Measured on Linux/amd64 with empty caches, plus a fifth.
-_MODULE_CACHE_BYTES: Final = int(1.5 * _GB)
-_BUILD_CACHE_BYTES: Final = int(1.5 * _GB)
-_WORK_BYTES: Final = int(0.5 * _GB)
+# Measured on Linux/amd64 with empty caches (modules 1.4 GB, objects 1.7 GB, the same again in Go's
+# work folder until the end, a binary of 0.1 GB), with a margin.
+_MODULE_BYTES: Final = int(1.6 * _GB)
+_OBJECT_BYTES: Final = int(1.9 * _GB)
+_LINK_BYTES: Final = int(0.3 * _GB)
 
 
 @dataclass(frozen=True)
@@ -158,15 +159,14 @@ def _needs(go: str, cache: Path) -> list[Need]:
         [go, "env", "GOMODCACHE", "GOCACHE"], capture_output=True, text=True, check=True, cwd="/"
     )
     modules, objects = map(Path, answer.stdout.splitlines()[:2])
-    needs = [Need(cache, _WORK_BYTES, "work and binary")]
     # Go's caches may already hold what an earlier, interrupted build fetched or compiled. What they
     # hold of other projects counts too: better to start and run out than to refuse what fits.
-    for folder, size, what in (
-        (modules, _MODULE_CACHE_BYTES, "modules"),
-        (objects, _BUILD_CACHE_BYTES, "compiled packages"),
-    ):
-        needs.append(Need(folder, max(0, size - _used(folder)), what))
-    return needs
+    objects_to_come = max(0, _OBJECT_BYTES - _used(objects))
+    return [
+        Need(modules, max(0, _MODULE_BYTES - _used(modules)), "modules"),
+        Need(objects, objects_to_come, "compiled packages"),
+        Need(cache, objects_to_come + _LINK_BYTES, "work folder and binary"),
+    ]
 
 
 def _used(folder: Path) -> int:
