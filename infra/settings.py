@@ -1,4 +1,4 @@
-"""A stack's configuration: what `stacks/Pulumi.<stack>.yaml` may say, and the errors when it is wrong.
+"""A stack's configuration: what `stacks/Pulumi.<stack>.yaml` may say, and its errors.
 
 Models only; nothing here talks to AWS or Pulumi. Every setting reaches a resource or a check.
 """
@@ -20,14 +20,18 @@ from infra.validation import validate
 DatabaseEngine = Literal["aurora-postgresql", "aurora-mysql"]
 Nat = Literal["zone", "single"]
 
-# A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks", checked 2026-11-22.
+# A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks", 2026-11-22.
 LARGEST_BLOCK_PREFIX: Final = 16
 SMALLEST_BLOCK_PREFIX: Final = 28
 # public, application, data
 SUBNET_TIERS: Final = 3
+# 4 x 4 slots of equal size, a row a subnet tier: a zone can be added without moving a subnet.
+SUBNET_BITS: Final = 4
 # Load balancer and target group names take 32 characters; ours are "<stack>-<tier>-" plus 7 random
 # ones. ELB API reference, CreateTargetGroup, checked 2026-11-22.
 MAX_STACK_AND_TIER_NAME: Final = 23
+# Not adjustable. ELB user guide, "Quotas for your Application Load Balancers", 2026-11-22.
+MAX_CONDITION_VALUES_PER_RULE: Final = 5
 
 # The newest default versions whose major version AWS supports in all Regions of the table.
 DEFAULT_ENGINE_VERSION: Final[dict[DatabaseEngine, str]] = {
@@ -66,7 +70,7 @@ class NetworkSettings(_Settings):
     @model_validator(mode="after")
     def _has_room_for_the_zones(self) -> Self:
         if self.subnet_prefix > SMALLEST_BLOCK_PREFIX:
-            needed = SMALLEST_BLOCK_PREFIX - self._bits
+            needed = SMALLEST_BLOCK_PREFIX - SUBNET_BITS
             raise ValueError(
                 f"cidr {self.cidr} is too small for {SUBNET_TIERS} subnets in each of "
                 f"{self.zones} zones (AWS's smallest subnet is /28); use a /{needed} or larger"
@@ -74,14 +78,9 @@ class NetworkSettings(_Settings):
         return self
 
     @property
-    def _bits(self) -> int:
-        # One slot in four a subnet tier and zone: 4 x 4 slots of equal size.
-        return 4
-
-    @property
     def subnet_prefix(self) -> int:
         """The prefix length of every subnet."""
-        return ipaddress.ip_network(self.cidr).prefixlen + self._bits
+        return ipaddress.ip_network(self.cidr).prefixlen + SUBNET_BITS
 
 
 class TierSettings(_Settings):
@@ -104,6 +103,11 @@ class TierSettings(_Settings):
     def _bounds_in_order(self) -> Self:
         if self.min > self.max:
             raise ValueError(f"min {self.min} is greater than max {self.max}")
+        if len(self.hosts) + len(self.paths) > MAX_CONDITION_VALUES_PER_RULE:
+            raise ValueError(
+                f"hosts and paths together have {len(self.hosts) + len(self.paths)} values; AWS "
+                f"allows {MAX_CONDITION_VALUES_PER_RULE} in a listener rule; use wildcards"
+            )
         return self
 
     @field_validator("image")
@@ -146,7 +150,7 @@ class DatabaseSettings(_Settings):
 class PlatformSettings(_Settings):
     """Everything under `firstbell:platform`."""
 
-    domain: str = Field(pattern=r"^(?!-)[a-z0-9.-]+\.[a-z]{2,}$")
+    domain: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$")
     certificate_arn: str | None = Field(None, pattern=r"^arn:aws[\w-]*:acm:")
     owner: str = "platform"
     network: NetworkSettings = NetworkSettings.model_validate({})
@@ -305,7 +309,7 @@ def from_config(
     return StackSettings(
         stack=stack,
         region=str(region),
-        cloud=where_to,  # pyright: ignore[reportArgumentType] (checked above)
+        cloud=where_to,
         season=config.get("firstbell:season"),
         allowed_account_ids=tuple(str(account) for account in accounts),
         platform=platform,
@@ -334,8 +338,5 @@ def _problems_with_hardware(
 
 def _shown(path: Path) -> str:
     """A path as people read it: relative to the project where it lies in it."""
-    return (
-        str(path.relative_to(paths.PROJECT_ROOT))
-        if paths.PROJECT_ROOT in path.parents
-        else str(path)
-    )
+    inside = paths.PROJECT_ROOT in path.parents
+    return str(path.relative_to(paths.PROJECT_ROOT)) if inside else str(path)

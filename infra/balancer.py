@@ -1,0 +1,131 @@
+"""The Application Load Balancer: HTTPS only, one listener, one rule a tier."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.settings import TierSettings
+
+# TLS 1.3 with 1.2 for older browsers: what Elastic Load Balancing recommends. ELB user guide,
+# "Security policies for your Application Load Balancer", checked 2026-11-22.
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+HTTPS = 443
+# AWS evaluates rules from the lowest number and knows priorities up to 50000.
+LAST_PRIORITY = 50_000
+BAND = 10_000
+
+
+def rule_priorities(tiers: Mapping[str, TierSettings]) -> dict[str, int]:
+    """A listener-rule priority for each tier: the more special its rule, the earlier.
+
+    A tier's number comes from its name, so that adding a tier moves no other rule: AWS refuses a
+    priority that is in use, and two rules cannot swap theirs.
+    """
+    taken: set[int] = set()
+    priorities: dict[str, int] = {}
+    for name in sorted(tiers):
+        tier = tiers[name]
+        if not tier.hosts and not tier.paths:
+            priorities[name] = LAST_PRIORITY
+            continue
+        band = 0 if tier.hosts and tier.paths else 1 if tier.hosts else 2
+        slot = zlib.crc32(name.encode()) % BAND
+        while band * BAND + slot + 1 in taken:
+            slot = (slot + 1) % BAND
+        priorities[name] = band * BAND + slot + 1
+        taken.add(priorities[name])
+    return priorities
+
+
+@dataclass(frozen=True)
+class BalancerArgs:
+    """Without `certificate_arn` a certificate for `domain` is requested from ACM."""
+
+    vpc_id: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    domain: str
+    certificate_arn: str | None
+    deletion_protection: bool
+    tags: Mapping[str, str]
+
+
+class Balancer(pulumi.ComponentResource):
+    """Takes HTTPS from the internet; the tiers add their own rules to its listener."""
+
+    security_group_id: pulumi.Output[str]
+    listener_arn: pulumi.Output[str]
+    arn_suffix: pulumi.Output[str]
+    dns_name: pulumi.Output[str]
+    zone_id: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: BalancerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("firstbell:balancer:Balancer", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags = dict(args.tags)
+        group = aws.ec2.SecurityGroup(
+            f"{name}-balancer",
+            description="HTTPS from the internet to the load balancer",
+            vpc_id=args.vpc_id,
+            tags=tags | {"Name": f"{name}-balancer"},
+            opts=child,
+        )
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-balancer-https",
+            security_group_id=group.id,
+            description="HTTPS",
+            ip_protocol="tcp",
+            from_port=HTTPS,
+            to_port=HTTPS,
+            cidr_ipv4="0.0.0.0/0",
+            opts=child,
+        )
+        certificate_arn: pulumi.Input[str]
+        if args.certificate_arn is None:
+            certificate_arn = aws.acm.Certificate(
+                name, domain_name=args.domain, validation_method="DNS", tags=tags, opts=child
+            ).arn
+        else:
+            certificate_arn = args.certificate_arn
+        balancer = aws.lb.LoadBalancer(
+            name,
+            load_balancer_type="application",
+            internal=False,
+            security_groups=[group.id],
+            subnets=args.subnet_ids,
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode="defensive",
+            enable_deletion_protection=args.deletion_protection,
+            tags=tags,
+            opts=child,
+        )
+        listener = aws.lb.Listener(
+            f"{name}-https",
+            load_balancer_arn=balancer.arn,
+            port=HTTPS,
+            protocol="HTTPS",
+            ssl_policy=TLS_POLICY,
+            certificate_arn=certificate_arn,
+            default_actions=[
+                aws.lb.ListenerDefaultActionArgs(
+                    type="fixed-response",
+                    fixed_response=aws.lb.ListenerDefaultActionFixedResponseArgs(
+                        content_type="text/plain", message_body="no such site", status_code="404"
+                    ),
+                )
+            ],
+            tags=tags,
+            opts=child,
+        )
+        self.security_group_id = group.id
+        self.listener_arn = listener.arn
+        self.arn_suffix = balancer.arn_suffix
+        self.dns_name = balancer.dns_name
+        self.zone_id = balancer.zone_id
+        self.register_outputs({"dns_name": balancer.dns_name})

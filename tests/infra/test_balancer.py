@@ -1,0 +1,37 @@
+"""Listener rules: the more special first, and none moves when a tier is added."""
+
+from __future__ import annotations
+
+from infra.balancer import BAND, LAST_PRIORITY, rule_priorities
+from infra.settings import TierSettings
+
+
+def tier(**settings: object) -> TierSettings:
+    return TierSettings.model_validate(settings)
+
+
+def test_the_more_special_rule_comes_first() -> None:
+    order = rule_priorities(
+        {
+            "web": tier(),
+            "api": tier(paths=["/api/*"]),
+            "tenant": tier(hosts=["tenant.example.org"]),
+            "exam": tier(hosts=["exam.example.org"], paths=["/quiz/*"]),
+        }
+    )
+    assert sorted(order, key=lambda name: order[name]) == ["exam", "tenant", "api", "web"]
+    assert order["web"] == LAST_PRIORITY
+
+
+def test_adding_a_tier_moves_no_other_rule() -> None:
+    before = {"web": tier(), "api": tier(paths=["/api/*"])}
+    after = before | {"files": tier(paths=["/files/*"])}
+    moved = rule_priorities(after)
+    assert {name: moved[name] for name in before} == rule_priorities(before)
+
+
+def test_a_thousand_tiers_get_different_priorities() -> None:
+    tiers = {f"tier{number}": tier(paths=[f"/{number}/*"]) for number in range(1000)}
+    priorities = list(rule_priorities(tiers).values())
+    assert len(set(priorities)) == 1000
+    assert all(2 * BAND < priority < LAST_PRIORITY for priority in priorities)
