@@ -1,7 +1,7 @@
 """Required units per minute, rebuilt from a season file with declared demand.
 
-Reads the season file by itself, with the `holidays` library for public holidays. A key that is
-unknown here is an error: a season that is not fully understood is not judged. A season with
+Reads the season file by itself; public and school holidays come from the packages it names. A key
+that is unknown here is an error: a season that is not fully understood is not judged. A season with
 `history` cannot be rebuilt from its file and is refused as well.
 """
 
@@ -20,13 +20,16 @@ import holidays
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from vacances_scolaires_france import SchoolHolidayDates
 
 Node = Mapping[str, object]
 Curve = NDArray[np.float64]
 
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+BASES = ("school", "weekend", "break", "holiday")
+PERIODS = ("custom", "enrolment", "grading", "exam")
 WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-CLASSES = ("dynamic", "static", "login")
 
 
 class NotJudgedError(Exception):
@@ -51,84 +54,124 @@ def required_units(season_file: Path) -> list[Required]:
     """
     season = _keys(
         cast(Node, yaml.safe_load(season_file.read_text())),
-        {"version", "timezone", "horizon", "markets", "demand", "capacity"},
+        {"version", "timezone", "horizon", "markets", "demand", "capacity", "limits", "source"},
         "season",
     )
     default_zone = str(season["timezone"])
-    horizon = _keys(season["horizon"], {"from", "to"}, "horizon")
-    first, last = _date(horizon["from"]), _date(horizon["to"])
+    first, last = _span(season["horizon"]).first, _span(season["horizon"]).last
     start = _midnight(first, ZoneInfo(default_zone))
-    end = _midnight(last + DAY, ZoneInfo(default_zone))
-    minutes = (end - start) // timedelta(minutes=1)
+    minutes = (_midnight(last + DAY, ZoneInfo(default_zone)) - start) // MINUTE
 
-    demand = _keys(season["demand"], {"profiles", "bursts", "requests_per_login"}, "demand")
+    demand = _keys(
+        season["demand"],
+        {"profiles", "bursts", "requests_per_login", "surge_factor", "growth", "quantile"},
+        "demand",
+    )
+    surge = _number(demand.get("surge_factor", 1))
     rates: dict[str, Curve] = {}
-    logins: dict[str, Curve] = {}
     for node in _list(season["markets"]):
         market = _Market(node, default_zone, first - DAY, last + DAY)
-        rates[market.name] = _profile_rate(market, demand, start, minutes)
-        logins[market.name] = _burst_rate(market, demand, start, minutes)
+        everyday = _profile_rate(market, demand, start, minutes)
+        rates[market.name] = surge * (everyday + _burst_rate(market, demand, start, minutes))
 
     required: list[Required] = []
     for name, node in cast("Mapping[str, Node]", season["capacity"]).items():
         target = _keys(
             node,
-            {"kind", "requests_per_second", "utilisation", "floor_utilisation", "boot"}
-            | {"min", "max", "markets", "classes", "share"},
+            {"kind", "requests_per_second", "utilisation", "floor_utilisation", "boot", "source"}
+            | {"min", "max", "markets", "share", "zones", "zone_loss", "min_run", "warm_pool"},
             f"capacity.{name}",
         )
         chosen = cast("Sequence[str]", target.get("markets", list(rates)))
-        forecast = np.zeros(minutes)
-        for market_name in chosen:
-            forecast += rates[market_name] + logins[market_name]
+        forecast = np.sum([rates[market] for market in chosen], axis=0)
         forecast *= _number(target.get("share", 1))
-        hard_limit = _number(target["requests_per_second"]) / _number(target["utilisation"])
+        hard_limit = _number(target["requests_per_second"]) / _number(
+            target.get("utilisation", 0.6)
+        )
         per_unit = hard_limit * _number(target.get("floor_utilisation", 0.75))
         # A millionth of a unit is rounding, not demand.
         units = np.ceil(forecast / per_unit - 1e-6).astype(np.int64)
+        if target.get("zone_loss"):
+            units = _with_a_zone_to_lose(units, int(_number(target.get("zones", 3))))
+        boot = target["boot"] if target.get("warm_pool") is None else target["warm_pool"]
         required.append(
             Required(
                 name=name,
                 start=start,
-                units=np.maximum(units, int(_number(target["min"]))),
-                boot_minutes=math.ceil(_minutes(target["boot"])),
+                units=np.maximum(units, int(_number(target.get("min", 0)))),
+                boot_minutes=math.ceil(_minutes(boot)),
             )
         )
     return required
 
 
+def _with_a_zone_to_lose(units: NDArray[np.int64], zones: int) -> NDArray[np.int64]:
+    """The fewest units, spread evenly, of which `units` are left when one zone is lost."""
+    table = [0]
+    for needed in range(1, int(units.max()) + 1):
+        total = table[-1]
+        while total - math.ceil(total / zones) < needed:
+            total += 1
+        table.append(total)
+    return np.array(table, dtype=np.int64)[units]
+
+
 class _Market:
-    """One market's calendar over the local days from `first` to `last`."""
+    """One market's calendar over the local days from `first` to `last`.
+
+    `base` is the kind of each day without its period, `kinds` the kind with it, `factors` the
+    factor of the period or of the exception (None: none given).
+    """
 
     def __init__(self, node: object, default_zone: str, first: date, last: date) -> None:
         market = _keys(
             node,
-            {"name", "timezone", "users", "weekend", "holidays", "terms", "breaks", "periods"},
+            {"name", "timezone", "users", "weekend", "holidays", "terms", "breaks", "periods"}
+            | {"exceptions", "profiles", "source"},
             "markets",
         )
         self.name = str(market["name"])
         self.zone = ZoneInfo(str(market.get("timezone", default_zone)))
         self.users = _number(market.get("users", 0))
+        self.profiles = cast("Node | None", market.get("profiles"))
         self.days = [first + n * DAY for n in range((last - first).days + 1)]
         weekend = cast("Sequence[str]", market.get("weekend", ["sat", "sun"]))
         terms = [_span(term) for term in _list(market.get("terms"))]
         breaks = [_span(item) for item in _list(market.get("breaks"))]
-        public = _public_holidays(market.get("holidays"), first, last)
-        self.periods = [
-            (_span(item), str(item["kind"]), _number(item.get("factor", 1)))
-            for item in cast("list[Node]", _list(market.get("periods")))
-        ]
-
-        def base(day: date) -> str:
+        public, school_breaks = _library_holidays(market.get("holidays"), self.days)
+        self.base: list[str] = []
+        for day in self.days:
             if day in public:
-                return "holiday"
-            if any(day in span for span in breaks):
-                return "break"
-            if terms and not any(day in span for span in terms):
-                return "break"
-            return "weekend" if WEEKDAYS[day.weekday()] in weekend else "school"
+                self.base.append("holiday")
+            elif (
+                day in school_breaks
+                or any(day in span for span in breaks)
+                or (terms and not any(day in span for span in terms))
+            ):
+                self.base.append("break")
+            else:
+                self.base.append("weekend" if WEEKDAYS[day.weekday()] in weekend else "school")
+        self.kinds = list(self.base)
+        self.factors: list[float | None] = [None] * len(self.days)
+        periods = cast("list[Node]", _list(market.get("periods")))
+        for rank in PERIODS:  # the most special comes last and wins
+            for period in periods:
+                if str(period["kind"]).split(":")[0] == rank:
+                    span = _span(period)
+                    for n, day in enumerate(self.days):
+                        if day in span:
+                            self._special(n, period)
+        for exception in cast("list[Node]", _list(market.get("exceptions"))):
+            if (day := _date(exception["date"])) in self.days:
+                n = self.days.index(day)
+                if str(exception["kind"]) in BASES:
+                    self.base[n] = str(exception["kind"])
+                self._special(n, exception)
 
-        self.base = [base(day) for day in self.days]
+    def _special(self, n: int, rule: Node) -> None:
+        self.kinds[n] = str(rule["kind"])
+        factor = rule.get("factor")
+        self.factors[n] = None if factor is None else _number(factor)
 
     def local_minutes(self, start: datetime, minutes: int) -> tuple[NDArray[np.int64], ...]:
         """Index into `days` and local minute of the day, for each minute from `start`."""
@@ -138,48 +181,92 @@ class _Market:
             [cast(timedelta, q.astimezone(self.zone).utcoffset()).total_seconds() for q in quarters]
         )
         zero = datetime.combine(self.days[0], time(), UTC)
-        since_zero = int((start - zero) // timedelta(minutes=1)) + np.arange(minutes)
+        since_zero = (start - zero) // MINUTE + np.arange(minutes)
         local = since_zero + np.repeat(offsets / 60, 15)[:minutes].astype(np.int64)
         return local // 1440, local % 1440
 
 
 def _profile_rate(market: _Market, demand: Node, start: datetime, minutes: int) -> Curve:
-    """Requests per second from the declared profiles, per 1,000 users."""
-    raise NotImplementedError
+    """Requests per second from the declared profiles, which are per 1,000 users."""
+    declared = market.profiles or cast("Node | None", demand.get("profiles"))
+    if declared is None:
+        return np.zeros(minutes)
+    steps = {kind: _steps(cast(Node, points)) for kind, points in declared.items()}
+    resting = steps.get("weekend", np.zeros(1440))
+    by_base = {"school": np.zeros(1440), "break": resting, "holiday": resting} | steps
+    table = np.zeros((len(market.days), 1440))
+    for n, (base, kind, factor) in enumerate(
+        zip(market.base, market.kinds, market.factors, strict=True)
+    ):
+        if kind in steps and kind not in BASES and factor is not None:
+            raise NotJudgedError(f"{market.name}: {kind} has a profile and a factor")
+        without = by_base.get(base, resting)
+        table[n] = (steps.get(kind, without) if factor is None else without * factor) * (
+            market.users / 1000
+        )
+    day, minute = market.local_minutes(start, minutes)
+    return table[day, minute]
+
+
+def _steps(points: Node) -> Curve:
+    """1,440 values of `local time: value`, each holding until the next, over midnight too."""
+    times = sorted((_clock(at), _number(value)) for at, value in points.items())
+    values = np.full(1440, times[-1][1])
+    for at, value in times:
+        values[at:] = value
+    return values
 
 
 def _burst_rate(market: _Market, demand: Node, start: datetime, minutes: int) -> Curve:
-    """Requests per second from the declared bursts, spread evenly over their minutes."""
+    """Requests per second from the declared bursts."""
     rate = np.zeros(minutes)
     per_login = _number(demand.get("requests_per_login", 10))
     for item in _list(demand.get("bursts")):
         burst = _keys(
-            item, {"name", "market", "days", "at", "logins", "over", "from", "to"}, "bursts"
+            item,
+            {"name", "market", "days", "at", "logins", "requests", "over", "from", "to", "shape"}
+            | {"widen", "source"},
+            "bursts",
         )
         if burst.get("market", market.name) != market.name:
             continue
-        over = _minutes(burst["over"])
-        per_second = _number(burst["logins"]) * per_login / (over * 60)
-        for day, base in zip(market.days, market.base, strict=True):
-            if not _burst_on(burst, day, base):
-                continue
-            at = datetime.combine(day, time.fromisoformat(str(burst["at"])), market.zone)
-            begin = (at - start) / timedelta(minutes=1)
-            for minute in range(max(0, math.floor(begin)), min(minutes, math.ceil(begin + over))):
-                share = min(minute + 1, begin + over) - max(minute, begin)
-                rate[minute] += per_second * share
+        requests = _number(burst.get("requests", 0)) + per_login * _number(burst.get("logins", 0))
+        wave = _wave(burst, requests)
+        for day, base, kind in zip(market.days, market.base, market.kinds, strict=True):
+            if _burst_on(burst, day, base, kind):
+                clock = _clock(burst["at"])
+                at = datetime.combine(day, time(clock // 60, clock % 60), market.zone)
+                begin = (at.astimezone(UTC) - start) // MINUTE - int(
+                    _minutes(burst.get("widen", 0))
+                )
+                skipped = max(0, -begin)
+                part = wave[skipped : max(skipped, minutes - begin)]
+                rate[begin + skipped : begin + skipped + len(part)] += part
     return rate
 
 
-def _burst_on(burst: Node, day: date, base: str) -> bool:
+def _wave(burst: Node, requests: float) -> Curve:
+    """Requests per second of a burst, minute by minute, `widen` minutes added on both sides."""
+    over = _minutes(burst["over"])
+    shape = [_number(share) for share in _list(burst.get("shape"))] or [1.0]
+    edges = np.linspace(0, over, len(shape) + 1)
+    arrived = np.concatenate([[0.0], np.cumsum(shape)]) / sum(shape) * requests
+    whole = np.arange(math.ceil(over) + 1)
+    plain = np.diff(np.interp(whole, edges, arrived)) / 60
+    widen = int(_minutes(burst.get("widen", 0)))
+    shifted = [np.pad(plain, (n, 2 * widen - n)) for n in range(2 * widen + 1)]
+    return np.max(shifted, axis=0)
+
+
+def _burst_on(burst: Node, day: date, base: str, kind: str) -> bool:
     if "from" in burst and day < _date(burst["from"]):
         return False
     if "to" in burst and day > _date(burst["to"]):
         return False
     days = burst.get("days", "school")
-    if days == "school":
-        return base == "school"
-    return days == "all" or WEEKDAYS[day.weekday()] in cast("Sequence[str]", days)
+    if isinstance(days, str):
+        return days == "all" or days in (base if days in BASES else kind, kind.partition(":")[0])
+    return WEEKDAYS[day.weekday()] in cast("Sequence[str]", days)
 
 
 class _Span:
@@ -195,16 +282,26 @@ def _span(node: object) -> _Span:
     return _Span(_date(span["from"]), _date(span["to"]))
 
 
-def _public_holidays(node: object, first: date, last: date) -> set[date]:
+def _library_holidays(node: object, days: Sequence[date]) -> tuple[set[date], set[date]]:
+    """Public holidays, and school holidays where the file asks a package for them."""
     if node is None:
-        return set()
-    rule = _keys(node, {"country", "subdivision"}, "holidays")
-    found = holidays.country_holidays(
-        str(rule["country"]),
-        subdiv=cast("str | None", rule.get("subdivision")),
-        years=range(first.year, last.year + 1),
-    )
-    return set(found)
+        return set(), set()
+    rule = _keys(node, {"country", "subdivision", "school", "school_zone"}, "holidays")
+
+    def of(category: str) -> set[date]:
+        found = holidays.country_holidays(
+            str(rule["country"]),
+            subdiv=cast("str | None", rule.get("subdivision")),
+            years=range(days[0].year, days[-1].year + 1),
+            categories=category,
+        )
+        return set(found)
+
+    breaks = of("school") if rule.get("school") else set[date]()
+    if (zone := rule.get("school_zone")) is not None:
+        french = SchoolHolidayDates()
+        breaks |= {day for day in days if french.is_holiday_for_zone(day, str(zone))}
+    return of("public"), breaks
 
 
 def _keys(node: object, known: set[str], where: str) -> Node:
@@ -224,6 +321,11 @@ def _date(value: object) -> date:
 
 def _number(value: object) -> float:
     return float(cast("int | float | str", value))
+
+
+def _clock(value: object) -> int:
+    hour, minute = str(value).split(":")
+    return int(hour) * 60 + int(minute)
 
 
 def _minutes(value: object) -> float:
