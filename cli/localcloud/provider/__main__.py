@@ -1,0 +1,38 @@
+"""`python -m cli.localcloud.provider ENGINE_ADDRESS`: the plugin that the Pulumi engine starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cli.localcloud import endpoint
+from infra.errors import InputError
+
+
+def main() -> int:
+    """Start serving, unless the endpoint is not this machine; the first line told is the port."""
+    try:
+        endpoint.check_environment(os.environ)
+        url = os.environ.get("AWS_ENDPOINT_URL")
+        if not url:
+            raise InputError(
+                "AWS_ENDPOINT_URL is not set",
+                where="environment",
+                why="the embedded aws provider works on the local cloud only",
+                fix="run firstbell, or use the exports of `firstbell local env`",
+            )
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    from cli.localcloud.provider.server import serve
+
+    def announce(port: int) -> None:
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+
+    serve(url, announce)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The real engine and a moto server of its own; what the tests of the provider share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from pulumi import automation
+
+REGION = "eu-north-1"
+NOW = "2026-08-01T00:00:00Z"
+PROJECT_ROOT = Path(__file__).resolve().parents[4]
+
+
+@dataclass(frozen=True)
+class Moto:
+    """A running moto server."""
+
+    endpoint: str
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        env=os.environ
+        | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    yield Moto(f"http://127.0.0.1:{port}")
+    server.terminate()
+    server.wait(10)
+
+
+@dataclass
+class Bench:
+    """A stack on the real engine with the embedded provider; `program` may be exchanged."""
+
+    stack: automation.Stack
+    program: Callable[[], None] = lambda: None
+    log: list[str] = field(default_factory=list[str])
+
+    def run(self) -> None:
+        self.program()
+
+    def preview(self) -> dict[str, int]:
+        return _counts(self.stack.preview(on_output=self.log.append).change_summary)
+
+    def up(self) -> dict[str, int]:
+        result = self.stack.up(on_output=self.log.append)
+        return _counts(result.summary.resource_changes or {})
+
+    def refresh(self) -> dict[str, int]:
+        result = self.stack.refresh(on_output=self.log.append)
+        return _counts(result.summary.resource_changes or {})
+
+    def destroy(self) -> None:
+        self.stack.destroy(on_output=self.log.append)
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """The state's resources by name."""
+        exported = self.stack.export_stack().deployment
+        assert exported is not None
+        return {
+            resource["urn"].rpartition("::")[2]: resource
+            for resource in exported.get("resources", [])
+        }
+
+
+def _counts(summary: Any) -> dict[str, int]:
+    return {str(getattr(k, "value", k)): v for k, v in summary.items()}
+
+
+@pytest.fixture(scope="session")
+def engine_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PULUMI_HOME with the embedded provider as pulumi-aws's plugin."""
+    home = tmp_path_factory.mktemp("pulumi")
+    plugin = home / "plugins" / "resource-aws-v7.51.1"
+    plugin.mkdir(parents=True)
+    executable = plugin / "pulumi-resource-aws"
+    executable.write_text(
+        f'#!/bin/sh\ncd {PROJECT_ROOT}\nexec {sys.executable} -m cli.localcloud.provider "$@"\n'
+    )
+    executable.chmod(0o755)
+    return home
+
+
+@pytest.fixture
+def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Iterator[Bench]:
+    root = Path.home() / ".cache/firstbell/engine/v3.259.0"
+    local = tmp_path / "home" / "local"
+    local.mkdir(parents=True)
+    (local / "clock.json").write_text(json.dumps({"now": NOW, "generation": "test"}))
+    state = tmp_path / "state"
+    state.mkdir()
+    made: list[Bench] = []
+    name = f"t{uuid.uuid4().hex[:6]}"
+    stack = automation.create_or_select_stack(
+        name,
+        "provider-test",
+        lambda: made[0].run(),
+        opts=automation.LocalWorkspaceOptions(
+            pulumi_command=automation.PulumiCommand(root=str(root), skip_version_check=True),
+            env_vars={
+                "PULUMI_HOME": str(engine_home),
+                "PULUMI_BACKEND_URL": f"file://{state}",
+                "PULUMI_CONFIG_PASSPHRASE": "test",
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+                "AWS_ENDPOINT_URL": moto.endpoint,
+                "FIRSTBELL_HOME": str(tmp_path / "home"),
+            },
+        ),
+    )
+    stack.set_config("aws:region", automation.ConfigValue(REGION))
+    made.append(Bench(stack))
+    yield made[0]
+    shutil.rmtree(state, ignore_errors=True)
