@@ -1,0 +1,79 @@
+"""What of a plan is live at a moment: the actions to declare, and the bounds that hold.
+
+Pure: reads the plan's actions only. An action's identity is its time, never its sizes, so that a
+changed size is an update in place and a changed time is another action.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from infra.season import limits
+from infra.season.capacity import Bounds
+from infra.season.compile import Action, read_action
+from infra.season.grid import minute_of
+from infra.season.plan import PlanTarget
+
+
+@dataclass(frozen=True)
+class LiveAction:
+    """`request`: the boto3 call's arguments without the action's name and the group's or
+    resource's."""
+
+    name: str
+    request: dict[str, object]
+
+
+def actions_at(target: PlanTarget, *, target_name: str, now: datetime) -> list[LiveAction]:
+    """The actions that must be live at `now`, in the plan's order.
+
+    Actions that have ended are left out. StartTime is passed only when it is more than
+    `limits.START_AHEAD_MINUTES` ahead: AWS refuses one in the past, and without it the action
+    simply follows its cron.
+    """
+    minute = minute_of(now)
+    live: list[LiveAction] = []
+    for request in target.actions:
+        action = read_action(request)
+        if action.end is not None and action.end <= minute:
+            continue
+        given = dict(request)
+        if action.start is not None and action.start - minute <= limits.START_AHEAD_MINUTES:
+            del given["StartTime"]
+        live.append(LiveAction(name_of(target_name, request), given))
+    return live
+
+
+def name_of(target_name: str, request: object) -> str:
+    """A name that is a hash of the action's time: recurrence, zone, first occurrence and end."""
+    if not isinstance(request, dict):
+        raise TypeError(request)
+    parts = [target_name]
+    for key in ("Recurrence", "Schedule", "TimeZone", "Timezone", "StartTime", "EndTime"):
+        parts.append(str(request.get(key)))
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"{target_name}-{digest[:12]}"
+
+
+def bounds_at(target: PlanTarget, now: datetime) -> Bounds:
+    """The floor and the cap that the plan's actions imply at `now`."""
+    low, high = target.start, target.bounds.max
+    minute = minute_of(now)
+    for _, action in sorted(
+        ((fired, index), action)
+        for index, action in enumerate(map(read_action, target.actions))
+        if (fired := _last_firing(action, minute)) is not None
+    ):
+        low = low if action.min is None else action.min
+        high = high if action.max is None else action.max
+    return Bounds(low, high)
+
+
+def _last_firing(action: Action, minute: int) -> int | None:
+    """The last minute up to `minute`, included, at which the action fired."""
+    if action.start is None or action.start > minute:
+        return None
+    fired = action.firings(action.start, minute + 1)
+    return fired[-1] if fired else None

@@ -1,0 +1,396 @@
+"""The plan: built from a season, written beside it, checked before it is applied.
+
+The plan is a file in git that a Pulumi program reads. Equal inputs give equal bytes: no time of
+day, no path and no random number goes into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+
+from infra.errors import InputError, Problem, Problems
+from infra.season import compile as compiler
+from infra.season import limits, optimise, simulate
+from infra.season.calendar import DAY, day_kinds, midnight
+from infra.season.capacity import Bounds, Need, by_wall_day, floors, needs
+from infra.season.demand import Forecast, Kinds, forecast
+from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number
+from infra.season.season_file import Season, read_season, sha256_of
+
+__all__ = [
+    "Bounds",
+    "Plan",
+    "PlanTarget",
+    "Prepared",
+    "build_plan",
+    "check_plan",
+    "prepare",
+    "read_plan",
+    "read_season",
+]
+
+SCHEMA: Final = 1
+# Goes into `inputs_sha256`: raise it when equal inputs may give another plan.
+PLANNER_VERSION: Final = 1
+# Service days begin at 04:15: clear of the hours that daylight saving may skip or double, also for
+# a first action that is late.
+DAY_START: Final = limits.FIRST_SAFE_MINUTE + 15
+DAYS_LEFT_WARNING: Final = 30
+
+
+@dataclass(frozen=True)
+class PlanTarget:
+    """The schedule of one target. `start` is the floor before the first action."""
+
+    kind: str
+    bounds: Bounds
+    start: int
+    windows: tuple[Mapping[str, object], ...]
+    actions: tuple[Mapping[str, object], ...]
+    instance_hours: float
+    cost: float | None
+    verdict: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "kind": self.kind,
+            "bounds": {"min": self.bounds.min, "max": self.bounds.max, "start": self.start},
+            "windows": list(self.windows),
+            "actions": list(self.actions),
+            "instance_hours": self.instance_hours,
+            "cost": self.cost,
+            "verdict": dict(self.verdict),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    schema: int
+    season: str
+    covers_from: date
+    covers_to: date
+    """Both inclusive, in the season's time zone."""
+    inputs_sha256: str
+    targets: Mapping[str, PlanTarget]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def plan_sha256(self) -> str:
+        return _sha256(self._content())
+
+    def _content(self) -> dict[str, object]:
+        return {
+            "schema": self.schema,
+            "season": self.season,
+            "covers": {"from": self.covers_from.isoformat(), "to": self.covers_to.isoformat()},
+            "inputs_sha256": self.inputs_sha256,
+            "targets": {name: target.to_json() for name, target in self.targets.items()},
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self) -> str:
+        """The file's text; ends in a newline."""
+        content = self._content()
+        content["plan_sha256"] = self.plan_sha256
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a season asks for, before anything is optimised."""
+
+    grid: Grid
+    kinds: Mapping[str, Kinds]
+    forecast: Forecast
+    needs: tuple[Need, ...]
+
+
+def prepare(
+    season: Season,
+    *,
+    bounds: Mapping[str, Bounds] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> Prepared:
+    """Calendar, forecast and needs of the season from `start` to `end` (both inclusive).
+
+    Raises:
+        Problems: everything that is wrong with the season's meaning.
+    """
+    problems: list[Problem] = []
+    grid = Grid(season.zone, start or season.horizon.from_, end or season.horizon.to)
+    _check_horizon(season, grid, problems)
+    kinds = _kinds(season, grid, problems)
+    if problems:
+        raise Problems(str(season.path), problems)
+    demand = forecast(season, kinds, grid, problems)
+    found = needs(season, demand, grid, dict(bounds or {}), problems)
+    if problems:
+        raise Problems(str(season.path), problems)
+    return Prepared(grid, kinds, demand, tuple(found))
+
+
+def _check_horizon(season: Season, grid: Grid, problems: list[Problem]) -> None:
+    horizon = season.horizon
+    if grid.first not in horizon or grid.last not in horizon or grid.last < grid.first:
+        problems.append(
+            Problem(
+                "horizon",
+                f"{grid.first} to {grid.last} does not lie within {horizon.from_} to {horizon.to}",
+            )
+        )
+    for market in season.markets:
+        terms = market.terms
+        if terms is not None and not any(
+            term.from_ <= horizon.to and horizon.from_ <= term.to for term in terms
+        ):
+            problems.append(
+                Problem(
+                    f"markets/{market.name}/terms",
+                    f"no term lies in the horizon {horizon.from_} to {horizon.to}",
+                    "add this year's terms, or leave `terms` out to plan by weekday",
+                )
+            )
+
+
+def _kinds(season: Season, grid: Grid, problems: list[Problem]) -> dict[str, Kinds]:
+    kinds: dict[str, Kinds] = {}
+    for market in season.markets:
+        try:
+            # One day more on either side, for markets in other zones.
+            kinds[market.name] = day_kinds(market, grid.first - DAY, grid.last + DAY)
+        except InputError as error:
+            problems.append(
+                Problem(error.where or f"markets/{market.name}", error.what, error.why or error.fix)
+            )
+    return kinds
+
+
+def build_plan(
+    season: Season,
+    *,
+    bounds: Mapping[str, Bounds] | None = None,
+    start: date | None = None,
+    end: date | None = None,
+) -> Plan:
+    """The cheapest plan that holds in every minute, from `start` to `end` (both inclusive).
+
+    Raises:
+        Problems: the season contradicts itself, or no plan can hold.
+    """
+    prepared = prepare(season, bounds=bounds, start=start, end=end)
+    targets = {need.name: _plan_target(season, prepared.grid, need) for need in prepared.needs}
+    return Plan(
+        schema=SCHEMA,
+        season=season.name,
+        covers_from=prepared.grid.first,
+        covers_to=prepared.grid.last,
+        inputs_sha256=inputs_sha256(season, bounds or {}, prepared.grid, prepared.kinds),
+        targets=targets,
+    )
+
+
+def _plan_target(season: Season, grid: Grid, need: Need) -> PlanTarget:
+    kind = need.target.kind
+    elsewhere = season.limits.actions.get(need.name, 0)
+    rows = by_wall_day(floors(need), grid, DAY_START)
+    # Row 0 is the night before the first service day: the floor it starts with covers it.
+    days, night = rows[1:], int(rows[0].max())
+    unsafe = compiler.unsafe_minutes(grid.zone, grid.start, grid.start + grid.count)
+    allowed = np.array(
+        [
+            (minute + DAY_START) < DAY_MINUTES and (minute + DAY_START) not in unsafe
+            for minute in range(DAY_MINUTES)
+        ]
+    )
+    weekdays = (day_number(grid.first) + 3 + np.arange(len(days))) % 7
+    try:
+        solution = optimise.solve(
+            days,
+            weekdays,
+            allowed=allowed,
+            least=need.bounds.min,
+            # One is kept for the closing action.
+            budget=compiler.MOST_ACTIONS[kind] - elsewhere - 1,
+        )
+    except optimise.BudgetTooSmallError as error:
+        raise InputError(
+            f"{compiler.MOST_ACTIONS[kind] - elsewhere} scheduled actions are too few",
+            where=f"{season.path}: capacity/{need.name}",
+            why=f"at least {error.least} are needed" if error.least else None,
+            fix="plan a shorter time with --from and --to, or merge neighbouring periods",
+        ) from error
+    windows = _windows(solution.blocks, weekdays, grid, need)
+    actions = [compiler.ACTION_OF[kind](window, grid.zone) for window in windows]
+    if broken := compiler.check(kind, actions, need.bounds, declared_elsewhere=elsewhere):
+        raise AssertionError(f"{need.name}: {broken}")
+    start = max(solution.base, night)
+    played = simulate.play_floor(actions, start=grid.start, count=grid.count, initial=start)
+    served = simulate.in_service(played.worst, need.target.boot_minutes)
+    if found := simulate.gaps(need.units, served, grid.start):
+        raise AssertionError(f"{need.name}: the plan does not hold: {found[:3]}")
+    return PlanTarget(
+        kind=kind,
+        bounds=need.bounds,
+        start=start,
+        windows=tuple(window.to_json() for window in windows),
+        actions=tuple(actions),
+        instance_hours=round(float(played.nominal.sum()) / 60, 2),
+        cost=None,
+        verdict={
+            "holds": True,
+            "peak": int(need.units.max()),
+            "actions": len(actions),
+            "actions_allowed": compiler.MOST_ACTIONS[kind] - elsewhere,
+            "one_more_action_saves_hours": round(solution.one_more_saves / 60, 2),
+            "static_peak_hours": round(int(need.units.max()) * grid.count / 60, 2),
+            "required_hours": round(float(need.units.sum()) / 60, 2),
+        },
+    )
+
+
+def _windows(
+    blocks: Sequence[optimise.Block], weekdays: Ints, grid: Grid, need: Need
+) -> list[compiler.Window]:
+    windows: list[compiler.Window] = []
+    last_level: tuple[date, int] | None = None
+    for block in blocks:
+        days = [grid.first + row * DAY for row in optimise.rows_of(block, weekdays)]
+        for step in block.steps:
+            window = compiler.Window(
+                first=days[0],
+                last=days[-1],
+                days=tuple(sorted({day.weekday() for day in days})),
+                at=step.minute + DAY_START,
+                min=step.level,
+            )
+            windows.append(window)
+            if last_level is None or days[-1] >= last_level[0]:
+                last_level = (days[-1], step.level)
+    if last_level is not None and last_level[1] > need.bounds.min:
+        # Nothing is planned after the horizon: give back what its last day holds.
+        after = grid.last + timedelta(days=1)
+        windows.append(
+            compiler.Window(after, after, (after.weekday(),), DAY_START, need.bounds.min)
+        )
+    return sorted(windows, key=lambda window: (window.first, window.at, window.days))
+
+
+def inputs_sha256(
+    season: Season, bounds: Mapping[str, Bounds], grid: Grid, kinds: Mapping[str, Kinds]
+) -> str:
+    """Everything that the plan depends on: season, stack's bounds, files, calendar, planner."""
+    return _sha256(
+        {
+            "planner": PLANNER_VERSION,
+            "season": season.model_dump(mode="json", by_alias=True),
+            "bounds": {name: [b.min, b.max] for name, b in sorted(bounds.items())},
+            "covers": [grid.first.isoformat(), grid.last.isoformat()],
+            "files": [sha256_of(path) for path in season.files],
+            "calendar": {
+                market: [[day.isoformat(), kind.kind, kind.base] for day, kind in days.items()]
+                for market, days in kinds.items()
+            },
+        }
+    )
+
+
+def _sha256(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file.
+
+    Raises:
+        InputError: it is missing, unreadable, of another version, or was edited by hand.
+    """
+    renew = "run `firstbell season plan` and commit the result"
+    try:
+        data = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        if data["schema"] != SCHEMA:
+            raise InputError(
+                f"is a plan of version {data['schema']}, not {SCHEMA}", where=str(path), fix=renew
+            )
+        plan = Plan(
+            schema=SCHEMA,
+            season=str(data["season"]),
+            covers_from=date.fromisoformat(data["covers"]["from"]),
+            covers_to=date.fromisoformat(data["covers"]["to"]),
+            inputs_sha256=str(data["inputs_sha256"]),
+            targets={name: _read_target(item) for name, item in data["targets"].items()},
+            warnings=tuple(data["warnings"]),
+        )
+        recorded = data["plan_sha256"]
+    except FileNotFoundError as error:
+        raise InputError("there is no plan", where=str(path), fix=renew) from error
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "is no plan file", where=str(path), why=f"{type(error).__name__}: {error}", fix=renew
+        ) from error
+    if plan.plan_sha256 != recorded:
+        raise InputError(
+            "the plan was edited by hand",
+            where=str(path),
+            why="its content does not match plan_sha256",
+            fix=f"change the season and {renew}",
+        )
+    return plan
+
+
+def _read_target(item: dict[str, Any]) -> PlanTarget:
+    bounds = item["bounds"]
+    return PlanTarget(
+        kind=item["kind"],
+        bounds=Bounds(bounds["min"], bounds["max"]),
+        start=bounds["start"],
+        windows=tuple(item["windows"]),
+        actions=tuple(item["actions"]),
+        instance_hours=item["instance_hours"],
+        cost=item["cost"],
+        verdict=item["verdict"],
+    )
+
+
+def check_plan(
+    plan: Plan, season: Season, *, bounds: Mapping[str, Bounds], now: datetime
+) -> list[str]:
+    """Whether the plan may be applied at `now`; returns warnings.
+
+    Raises:
+        InputError: the plan is stale (the season, a file it names, the stack's bounds or the
+            calendar has changed since) or past its end.
+    """
+    problems: list[Problem] = []
+    grid = Grid(season.zone, plan.covers_from, plan.covers_to)
+    renew = "run `firstbell season plan` and commit the result"
+    kinds = _kinds(season, grid, problems)
+    if problems:
+        raise Problems(str(season.path), problems)
+    if inputs_sha256(season, bounds, grid, kinds) != plan.inputs_sha256:
+        raise InputError(
+            f"the plan of season {season.name} is stale",
+            where=str(season.path),
+            why="the season, a file it names, the stack's bounds or the planner has changed since",
+            fix=renew,
+        )
+    end = midnight(plan.covers_to + DAY).replace(tzinfo=season.zone)
+    if now >= end:
+        raise InputError(
+            f"the plan of season {season.name} ended on {plan.covers_to}",
+            where=str(season.path),
+            fix=f"extend `horizon`, {renew}",
+        )
+    left = (end - now) // timedelta(days=1)
+    if left < DAYS_LEFT_WARNING:
+        return [f"the plan of season {season.name} ends in {left} days, on {plan.covers_to}"]
+    return []
