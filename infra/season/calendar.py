@@ -214,7 +214,7 @@ def _from_library(
                 else "the library answers nothing",
                 fix="list the dates under `breaks` or `exceptions`, or shorten the horizon",
             )
-        found |= {day: name for day, name in sorted(listed.items())}
+        found |= dict(sorted(listed.items()))
     return found
 
 

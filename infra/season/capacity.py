@@ -119,7 +119,9 @@ def needs(
         rate = demand_of(season, name, forecast)
         units = units_for(target, rate, bounds.min)
         if (most := int(units.max())) > bounds.max:
-            problems.append(_too_many(season, name, forecast, grid, units, most, bounds))
+            problems.append(
+                _too_many(season, name, forecast, grid=grid, units=units, most=most, bounds=bounds)
+            )
             continue
         found.append(Need(name, target, bounds, rate, units))
     return found
@@ -129,6 +131,7 @@ def _too_many(
     season: Season,
     name: str,
     forecast: Forecast,
+    *,
     grid: Grid,
     units: Ints,
     most: int,

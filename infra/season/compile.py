@@ -5,6 +5,7 @@ Every rule of `limits` that concerns actions is enforced here, in `check`, and n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -79,7 +80,7 @@ def unsafe_minutes(zone: ZoneInfo, start: int, end: int) -> set[int]:
     """
     unsafe = set(range(limits.FIRST_SAFE_MINUTE))
     steps = transitions(zone, start, end)
-    for (_, before), (at, after) in zip(steps, steps[1:], strict=False):
+    for (_, before), (at, after) in itertools.pairwise(steps):
         low, high = sorted((at + before, at + after))
         unsafe.update(wall % DAY_MINUTES for wall in range(low, high))
     return unsafe

@@ -15,8 +15,11 @@ from zoneinfo import ZoneInfo
 
 from infra.season.grid import DAY_MINUTES, day_number, day_of, moment_of, to_minute
 
-_MONTHS: Final = tuple(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
-_DAYS: Final = tuple(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])
+_MONTHS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "jun"),
+    *("jul", "aug", "sep", "oct", "nov", "dec"),
+)
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 @dataclass(frozen=True)

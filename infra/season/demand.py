@@ -55,7 +55,13 @@ def forecast(
         for burst in season.demand.bursts:
             if burst.market in (None, market.name):
                 found = _add_burst(
-                    season, market, burst, kinds[market.name], grid, logins, problems
+                    season,
+                    market,
+                    burst,
+                    kinds[market.name],
+                    grid=grid,
+                    rate=logins,
+                    problems=problems,
                 )
                 starts.setdefault(burst.name, []).extend(found)
         classes["login"] = logins
@@ -117,7 +123,7 @@ def _declared(
 
 
 def _profile(profiles: Profiles, kind: DayKind) -> Floats | None:
-    """1,440 local minutes of requests per second per 1,000 users; see `season_file` on borrowing."""
+    """Requests per second per 1,000 users in 1,440 local minutes; `season_file` on borrowing."""
     borrows = {"break": "weekend", "holiday": "weekend"}
     names = [kind.base, borrows.get(kind.base, "")]
     if kind.factor is None:
@@ -176,6 +182,7 @@ def _add_burst(
     market: Market,
     burst: Burst,
     kinds: Kinds,
+    *,
     grid: Grid,
     rate: Floats,
     problems: list[Problem],

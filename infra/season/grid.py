@@ -47,8 +47,8 @@ def offset_minutes(zone: ZoneInfo, minute: int) -> int:
 def transitions(zone: ZoneInfo, start: int, end: int) -> list[tuple[int, int]]:
     """(first minute, offset from it on) over [start, end); the first entry is at `start`."""
     found = [(start, offset_minutes(zone, start))]
-    for probe in range(start + DAY_MINUTES, end + DAY_MINUTES, DAY_MINUTES):
-        probe = min(probe, end - 1)
+    for day_after in range(start + DAY_MINUTES, end + DAY_MINUTES, DAY_MINUTES):
+        probe = min(day_after, end - 1)
         offset = offset_minutes(zone, probe)
         if offset != found[-1][1]:
             low, high = max(found[-1][0], probe - DAY_MINUTES), probe

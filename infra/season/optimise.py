@@ -115,9 +115,19 @@ def solve(days: Ints, weekdays: Ints, *, allowed: Bools, least: int, budget: int
     coarse = _reduce(every, weights, SEARCH_CELLS)
     cuts, all_cuts = _cuts(coarse, row_of)
     groups = _partitions(coarse, row_of, weekdays)
-    search = _Search(coarse.values[row_of], coarse, weekdays, cuts, groups, base, budget)
+    search = _Search(
+        coarse.values[row_of],
+        coarse,
+        weekdays=weekdays,
+        cuts=cuts,
+        groups=groups,
+        base=base,
+        budget=budget,
+    )
     chosen = search.best()
-    solution = _refine(chosen, every.values[row_of], every, weekdays, base, budget)
+    solution = _refine(
+        chosen, every.values[row_of], every, weekdays=weekdays, base=base, budget=budget
+    )
     exact = len(coarse.edges) == len(every.edges) and all_cuts and len(groups.partitions) > 6
     return Solution(
         base=base,
@@ -315,6 +325,7 @@ class _Search:
         self,
         values: Ints,
         cells: _Cells,
+        *,
         weekdays: Ints,
         cuts: Ints,
         groups: _Groups,
@@ -435,6 +446,7 @@ def _refine(
     chosen: Sequence[tuple[int, int, tuple[int, ...]]],
     values: Ints,
     cells: _Cells,
+    *,
     weekdays: Ints,
     base: int,
     budget: int,

@@ -97,10 +97,10 @@ class Plan:
         }
 
     def to_json(self) -> str:
-        """The file's text; ends in a newline."""
+        """The file's text: a window or an action a line, so that a pull request shows each."""
         content = self._content()
         content["plan_sha256"] = self.plan_sha256
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        return _lines(content, "") + "\n"
 
 
 @dataclass(frozen=True)
@@ -301,6 +301,20 @@ def inputs_sha256(
             },
         }
     )
+
+
+def _lines(value: object, indent: str) -> str:
+    """JSON in which only mappings and lists of mappings of the outer levels are broken up."""
+    if isinstance(value, dict) and value and len(indent) < 6:
+        items = cast("dict[str, object]", value).items()
+        inner = [
+            f"{indent}  {json.dumps(key)}: {_lines(item, indent + '  ')}" for key, item in items
+        ]
+        return "{\n" + ",\n".join(inner) + f"\n{indent}}}"
+    if isinstance(value, list) and value:
+        inner = [f"{indent}  {json.dumps(item, ensure_ascii=False)}" for item in value]
+        return "[\n" + ",\n".join(inner) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _sha256(content: object) -> str:
