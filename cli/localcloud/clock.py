@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
 
 from cli.localcloud import files
 from infra import paths
 from infra.clock import parse
-from infra.errors import InputError
+from infra.errors import FirstbellError, InputError
+
+if TYPE_CHECKING:
+    from cli.localcloud.play import Played
+    from cli.localcloud.server import LocalCloud
 
 
 def path() -> Path:
@@ -64,3 +72,33 @@ def start_time(at: datetime | None) -> datetime:
             fix="firstbell local reset forgets the clock and all local resources",
         )
     return at
+
+
+def advance(cloud: LocalCloud, to: datetime, progress: Callable[[str], None]) -> Played:
+    """Move the clock, playing on the way every scheduled action that falls due.
+
+    Raises:
+        InputError: `to` lies before the clock's time.
+        FirstbellError: the local cloud refused something, or another process moves the clock.
+    """
+    from cli.localcloud import play
+
+    lock = filelock.FileLock(path().with_suffix(".lock"), blocking=False)
+    try:
+        with lock:
+            now = read()
+            if to < now:
+                raise InputError(
+                    f"the local cloud's clock stands at {text(now)} and never goes back",
+                    where=text(to),
+                    fix="firstbell local reset forgets the clock and all local resources",
+                )
+            played = play.play(cloud, now, to, progress)
+            write(to, cloud.generation)
+            play.tidy(cloud, to)
+            return played
+    except filelock.Timeout as error:
+        raise FirstbellError(
+            "another firstbell process is moving the local cloud's clock",
+            fix="wait for it, then run the command again",
+        ) from error

@@ -61,8 +61,11 @@ def prepare(stack: str) -> Path:
     return project
 
 
-def environment(cloud: LocalCloud) -> dict[str, str]:
-    """What `pulumi`, `aws` and boto3 need in their environment to reach the local cloud only."""
+def environment(cloud: LocalCloud, stack: str | None = None) -> dict[str, str]:
+    """What `pulumi`, `aws` and boto3 need in their environment to reach the local cloud only.
+
+    With a stack its Region is among it.
+    """
     local = paths.local_cloud()
     _place_plugin(local / "pulumi")
     (local / "state").mkdir(parents=True, exist_ok=True)
@@ -96,6 +99,10 @@ def environment(cloud: LocalCloud) -> dict[str, str]:
     if "PULUMI_CONFIG_PASSPHRASE" in os.environ:
         # It wins over the file even when empty, so it has to be the file's.
         variables["PULUMI_CONFIG_PASSPHRASE"] = _passphrase_file(local).read_text().strip()
+    if stack is not None:
+        region = _config(_read_stack_file(stack)).get("aws:region")
+        if region is not None:
+            variables |= {"AWS_REGION": str(region), "AWS_DEFAULT_REGION": str(region)}
     return variables
 
 
@@ -124,24 +131,16 @@ def initialise(stack: str, cloud: LocalCloud, progress: Callable[[str], None]) -
         )
 
 
-def region_of(stack: str) -> str | None:
-    """The stack's Region, or None when its file names none."""
-    region = _config(_read_stack_file(stack)).get("aws:region")
-    return None if region is None else str(region)
-
-
-def exports(cloud: LocalCloud, stack: str | None) -> str:
+def exports(cloud: LocalCloud, stack: str | None) -> list[str]:
     """The environment as lines for `eval` in a POSIX shell."""
-    variables = environment(cloud)
-    if stack is not None and (region := region_of(stack)) is not None:
-        variables |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    variables = environment(cloud, stack)
     lines = [f"unset {' '.join(UNSET)}"]
     lines += [
         f"export {name}={shlex.quote(value)}"
         for name, value in sorted(variables.items())
         if name not in UNSET
     ]
-    return "\n".join(lines)
+    return lines
 
 
 def _project_settings() -> dict[str, Any]:

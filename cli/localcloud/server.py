@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import filelock
@@ -85,9 +85,14 @@ def running() -> LocalCloud | None:
     return cloud
 
 
-def lost() -> bool:
-    """Whether a server is written down that no longer answers."""
-    return _recorded() is not None and running() is None
+def state() -> Literal["running", "hanging", "lost", "stopped"]:
+    """How the server is: `lost` is gone without having been stopped, `hanging` does not answer."""
+    cloud = _recorded()
+    if cloud is None:
+        return "stopped"
+    if running() is not None:
+        return "running"
+    return "lost" if _process(cloud) is None else "hanging"
 
 
 def ensure_started(*, at: datetime | None = None, port: int | None = None) -> LocalCloud:
@@ -102,11 +107,11 @@ def ensure_started(*, at: datetime | None = None, port: int | None = None) -> Lo
     """
     check_environment(os.environ)
     with _lock():
+        now = clock.start_time(at)
         cloud = running()
         if cloud is not None:
-            _check_running(cloud, at, port)
+            _check_running(cloud, now, port)
             return cloud
-        now = clock.start_time(at)
         _kill_recorded()
         cloud = _start(port or 0)
         clock.write(now, cloud.generation)
@@ -150,6 +155,13 @@ def remember_generation(stack: str, generation: str) -> None:
 def forget_generation(stack: str) -> None:
     """Note that a stack has no resources any more."""
     _generation_path(stack).unlink(missing_ok=True)
+
+
+def stranded_stacks(generation: str | None) -> list[str]:
+    """Stacks whose resources were lost with a server that is not of this generation."""
+    folder = paths.local_cloud() / "generations"
+    stacks = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [stack for stack in stacks if generation_of(stack) != generation]
 
 
 def check_generation(stack: str, cloud: LocalCloud) -> None:
@@ -223,12 +235,12 @@ def _ask(endpoint: str) -> dict[str, Any] | None:
     return identity if isinstance(identity, dict) and "generation" in identity else None
 
 
-def _check_running(cloud: LocalCloud, at: datetime | None, port: int | None) -> None:
-    if at is not None and at != clock.read():
+def _check_running(cloud: LocalCloud, now: datetime, port: int | None) -> None:
+    if now != clock.read():
         raise InputError(
             f"the local cloud already runs, and its clock stands at {clock.text(clock.read())}",
             where="--at",
-            fix=f"firstbell local advance --to {clock.text(at)}, or firstbell local reset first",
+            fix=f"firstbell local advance --to {clock.text(now)}, or firstbell local reset first",
         )
     if port and port != urlsplit(cloud.endpoint).port:
         raise InputError(

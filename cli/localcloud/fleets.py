@@ -1,0 +1,329 @@
+"""What the clock moves: Auto Scaling groups and Aurora clusters, read from and written to moto.
+
+moto marks a unit as in service the moment it exists. When a unit was launched, by the local cloud's
+clock, is recorded here; it counts as in service one boot time later.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from cli.localcloud import files
+from infra import paths
+from infra.clock import parse
+
+BOOT_TAG: Final = "firstbell:boot_minutes"
+GROUP_BOOT_MINUTES: Final = 4.0
+READER_BOOT_MINUTES: Final = 15.0
+# What AWS calls the readers that Application Auto Scaling made; it removes no others.
+OWN_READER_PREFIX: Final = "application-autoscaling-"
+OWN_READER_PROMOTION_TIER: Final = 15  # AWS gives them the last place in a failover
+NAMESPACE: Final = "rds"
+DIMENSION: Final = "rds:cluster:ReadReplicaCount"
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Cloud(Protocol):
+    """A running local cloud."""
+
+    def client(self, service: str, region: str) -> Any: ...
+    def regions(self) -> list[str]: ...
+
+
+@dataclass
+class Fleet:
+    """A group's instances or a cluster's readers. `launched` ascends; the newest goes first."""
+
+    name: str
+    region: str
+    minimum: int
+    maximum: int
+    boot: timedelta
+    launched: list[datetime]  # of the units that scaling may remove
+    quiet_since: datetime  # the last time that a schedule or a scaling changed it
+    units: Mapping[str, datetime]  # launch time of each instance or reader there is
+    fixed: int = 0  # readers that were not made by scaling
+    tracked: bool = False  # a target tracking policy may scale it in
+    stuck: str | None = None  # why it cannot change its size now
+    suspended: bool = False  # scheduled scaling is switched off
+    found: Mapping[str, Any] = field(default_factory=dict[str, Any])  # as the cloud described it
+
+    @property
+    def size(self) -> int:
+        """Units, whether in service or not."""
+        return self.fixed + len(self.launched)
+
+    def resize(self, size: int, at: datetime) -> None:
+        """Launch or remove units; what is fixed stays."""
+        wanted = max(0, size - self.fixed)
+        self.launched = self.launched[:wanted] + [at] * (wanted - len(self.launched))
+
+
+class Group(Fleet):
+    """An Auto Scaling group."""
+
+
+class Cluster(Fleet):
+    """An Aurora cluster's readers under a scalable target."""
+
+
+def record_path() -> Path:
+    """Where launch times are kept."""
+    return paths.local_cloud() / "in_service.json"
+
+
+def in_service(cloud: Cloud, group: str, at: datetime) -> int:
+    """Instances of an Auto Scaling group that are launched and booted at a time of the clock."""
+    for region in cloud.regions():
+        answer = cloud.client("autoscaling", region).describe_auto_scaling_groups(
+            AutoScalingGroupNames=[group]
+        )
+        for found in answer["AutoScalingGroups"]:
+            boot = _boot(found["Tags"], GROUP_BOOT_MINUTES)
+            launched = _launched(Record.read(), region, group, _instances(found), at)
+            return sum(moment + boot <= at for moment in launched.values())
+    return 0
+
+
+def replicas_in_service(cloud: Cloud, cluster_id: str, at: datetime) -> int:
+    """Readers of an Aurora cluster that are launched and booted at a time of the clock."""
+    for region in cloud.regions():
+        rds = cloud.client("rds", region)
+        for found in _pages(rds, "describe_db_clusters", "DBClusters"):
+            if found["DBClusterIdentifier"] == cluster_id and found["Status"] == "available":
+                boot = _boot(found["TagList"], READER_BOOT_MINUTES)
+                launched = _launched(Record.read(), region, cluster_id, _readers(found), at)
+                return sum(moment + boot <= at for moment in launched.values())
+    return 0
+
+
+@dataclass
+class Record:
+    """Launch times by Region/name and unit, and since when each has been quiet."""
+
+    launched: dict[str, dict[str, datetime]] = field(default_factory=dict[str, dict[str, datetime]])
+    quiet_since: dict[str, datetime] = field(default_factory=dict[str, datetime])
+
+    @classmethod
+    def read(cls) -> Record:
+        kept = files.read_json(record_path()) or {"launched": {}, "quiet_since": {}}
+        where = str(record_path())
+        return cls(
+            {
+                name: {unit: parse(text, where) for unit, text in units.items()}
+                for name, units in kept["launched"].items()
+            },
+            {name: parse(text, where) for name, text in kept["quiet_since"].items()},
+        )
+
+    def write(self) -> None:
+        files.write_json(
+            record_path(),
+            {
+                "launched": {
+                    name: {unit: moment.isoformat() for unit, moment in units.items()}
+                    for name, units in self.launched.items()
+                },
+                "quiet_since": {name: at.isoformat() for name, at in self.quiet_since.items()},
+            },
+        )
+
+
+def groups(cloud: Cloud, region: str, record: Record, now: datetime) -> dict[str, Group]:
+    """The Auto Scaling groups of a Region by name, as they stand."""
+    autoscaling = cloud.client("autoscaling", region)
+    found = list(_pages(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups"))
+    policies = _pages(autoscaling, "describe_policies", "ScalingPolicies") if found else ()
+    tracked = {policy["AutoScalingGroupName"] for policy in policies if _may_scale_in(policy)}
+    answer: dict[str, Group] = {}
+    for group in found:
+        name = group["AutoScalingGroupName"]
+        units = _launched(record, region, name, _instances(group), now)
+        suspended = {process["ProcessName"] for process in group["SuspendedProcesses"]}
+        fleet = answer[name] = Group(
+            name=name,
+            region=region,
+            minimum=group["MinSize"],
+            maximum=group["MaxSize"],
+            boot=_boot(group["Tags"], GROUP_BOOT_MINUTES),
+            launched=sorted(units.values()),
+            quiet_since=record.quiet_since.get(f"{region}/{name}", now),
+            units=units,
+            tracked=name in tracked and "AlarmNotification" not in suspended,
+            suspended="ScheduledActions" in suspended,
+            found=group,
+        )
+        fleet.resize(group["DesiredCapacity"], now)
+    return answer
+
+
+def clusters(cloud: Cloud, region: str, record: Record, now: datetime) -> dict[str, Cluster]:
+    """The Aurora clusters of a Region that are scalable targets, by resource id."""
+    scaling = cloud.client("application-autoscaling", region)
+    targets = {
+        target["ResourceId"]: target
+        for target in _pages(
+            scaling,
+            "describe_scalable_targets",
+            "ScalableTargets",
+            ServiceNamespace=NAMESPACE,
+            ScalableDimension=DIMENSION,
+        )
+    }
+    if not targets:
+        return {}
+    policies = _pages(
+        scaling, "describe_scaling_policies", "ScalingPolicies", ServiceNamespace=NAMESPACE
+    )
+    tracked = {policy["ResourceId"] for policy in policies if _may_scale_in(policy)}
+    answer: dict[str, Cluster] = {}
+    for cluster in _pages(cloud.client("rds", region), "describe_db_clusters", "DBClusters"):
+        resource = f"cluster:{cluster['DBClusterIdentifier']}"
+        if resource not in targets:
+            continue
+        target, name = targets[resource], cluster["DBClusterIdentifier"]
+        readers = _launched(record, region, name, _readers(cluster), now)
+        own = [at for reader, at in readers.items() if reader.startswith(OWN_READER_PREFIX)]
+        suspended = target.get("SuspendedState") or {}
+        available = cluster["Status"] == "available"
+        answer[resource] = Cluster(
+            name=name,
+            region=region,
+            minimum=target["MinCapacity"],
+            maximum=target["MaxCapacity"],
+            boot=_boot(cluster["TagList"], READER_BOOT_MINUTES),
+            launched=sorted(own),
+            quiet_since=record.quiet_since.get(f"{region}/{name}", now),
+            units=readers,
+            fixed=len(readers) - len(own),
+            tracked=(resource in tracked and not suspended.get("DynamicScalingInSuspended", False)),
+            stuck=None if available else f"cluster {name} is {cluster['Status']}, not available",
+            suspended=bool(suspended.get("ScheduledScalingSuspended", False)),
+            found=cluster,
+        )
+    return answer
+
+
+def apply_group(cloud: Cloud, group: Group) -> dict[str, datetime]:
+    """Give a group in moto its sizes; returns the launch time of each instance."""
+    autoscaling = cloud.client("autoscaling", group.region)
+    found = group.found
+    sizes = {
+        "MinSize": group.minimum,
+        "MaxSize": group.maximum,
+        "DesiredCapacity": len(group.launched),
+    }
+    if any(found[key] != value for key, value in sizes.items()):
+        request = sizes | _kept_by_hand(found)
+        autoscaling.update_auto_scaling_group(AutoScalingGroupName=group.name, **request)
+        answer = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])
+        found = answer["AutoScalingGroups"][0]
+    # Which instances stay is moto's choice; the oldest times go to the oldest of them.
+    known = group.units
+    instances = sorted(_instances(found), key=lambda unit: known.get(unit, _LAST))
+    return dict(zip(instances, group.launched, strict=False))
+
+
+def apply_cluster(cloud: Cloud, cluster: Cluster, target: tuple[int, int]) -> dict[str, datetime]:
+    """Give a scalable target its bounds and a cluster its readers; returns their launch times.
+
+    `target` is the minimum and maximum that the target had.
+    """
+    if target != (cluster.minimum, cluster.maximum):
+        cloud.client("application-autoscaling", cluster.region).register_scalable_target(
+            ServiceNamespace=NAMESPACE,
+            ScalableDimension=DIMENSION,
+            ResourceId=f"cluster:{cluster.name}",
+            MinCapacity=cluster.minimum,
+            MaxCapacity=cluster.maximum,
+        )
+    own = sorted(
+        (at, reader) for reader, at in cluster.units.items() if reader.startswith(OWN_READER_PREFIX)
+    )
+    rds = cloud.client("rds", cluster.region)
+    readers = {r: at for r, at in cluster.units.items() if not r.startswith(OWN_READER_PREFIX)}
+    names = [reader for _, reader in own]
+    for surplus in names[len(cluster.launched) :]:
+        rds.delete_db_instance(DBInstanceIdentifier=surplus, SkipFinalSnapshot=True)
+    missing = len(cluster.launched) - len(names)
+    if missing > 0:
+        names += _add_readers(rds, cluster, missing)
+    return readers | dict(zip(names, cluster.launched, strict=False))
+
+
+def _add_readers(rds: Any, cluster: Cluster, count: int) -> list[str]:
+    members = cluster.found["DBClusterMembers"]
+    writer = next(m["DBInstanceIdentifier"] for m in members if m["IsClusterWriter"])
+    described = rds.describe_db_instances(DBInstanceIdentifier=writer)["DBInstances"][0]
+    names = [f"{OWN_READER_PREFIX}{uuid.uuid4()}" for _ in range(count)]
+    for name in names:
+        rds.create_db_instance(
+            DBInstanceIdentifier=name,
+            DBClusterIdentifier=cluster.name,
+            DBInstanceClass=described["DBInstanceClass"],
+            Engine=described["Engine"],
+            PromotionTier=OWN_READER_PROMOTION_TIER,
+            Tags=[
+                {"Key": "application-autoscaling:resourceId", "Value": f"cluster:{cluster.name}"}
+            ],
+        )
+    return names
+
+
+def _kept_by_hand(found: Mapping[str, Any]) -> dict[str, Any]:
+    """moto 5.2.5 forgets a mixed instances policy that an update does not repeat."""
+    policy = found.get("MixedInstancesPolicy")
+    if not policy:
+        return {}
+    template = policy["LaunchTemplate"]
+    # It describes the template by id and by name, and refuses both.
+    specification = dict(template["LaunchTemplateSpecification"])
+    if "LaunchTemplateId" in specification:
+        specification.pop("LaunchTemplateName", None)
+    return {
+        "MixedInstancesPolicy": dict(policy)
+        | {"LaunchTemplate": dict(template) | {"LaunchTemplateSpecification": specification}}
+    }
+
+
+def _launched(
+    record: Record, region: str, name: str, units: list[str], now: datetime
+) -> dict[str, datetime]:
+    """Launch time of each unit; the clock stands still, so unknown ones were launched now."""
+    known = record.launched.get(f"{region}/{name}", {})
+    return {unit: known.get(unit, now) for unit in units}
+
+
+def _instances(group: Mapping[str, Any]) -> list[str]:
+    return [instance["InstanceId"] for instance in group["Instances"]]
+
+
+def _readers(cluster: Mapping[str, Any]) -> list[str]:
+    return [
+        member["DBInstanceIdentifier"]
+        for member in cluster["DBClusterMembers"]
+        if not member["IsClusterWriter"]
+    ]
+
+
+def _may_scale_in(policy: Mapping[str, Any]) -> bool:
+    """Whether a policy of either service is target tracking that may also scale in."""
+    settings = policy.get("TargetTrackingConfiguration") or policy.get(
+        "TargetTrackingScalingPolicyConfiguration"
+    )
+    return bool(settings) and not settings.get("DisableScaleIn", False)
+
+
+def _boot(tags: list[dict[str, str]], default_minutes: float) -> timedelta:
+    minutes = next((tag["Value"] for tag in tags if tag["Key"] == BOOT_TAG), default_minutes)
+    return timedelta(minutes=float(minutes))
+
+
+def _pages(client: Any, operation: str, key: str, **request: Any) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator(operation).paginate(**request):
+        yield from page[key]
