@@ -6,15 +6,17 @@ a unit of capacity makes of them is `capacity`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from math import ceil
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from infra.errors import Problem
-from infra.season.calendar import DAY, DayKind, dates
+from infra.errors import InputError, Problem, Problems
+from infra.season.calendar import DAY, DayKind, dates, day_kinds
 from infra.season.grid import (
     DAY_MINUTES,
     Floats,
@@ -25,7 +27,10 @@ from infra.season.grid import (
     to_minute,
     wall_minutes,
 )
-from infra.season.season_file import WEEKDAYS, Burst, Market, Profiles, Season
+from infra.season.history import read_bytes, read_history
+from infra.season.profiles import Profiles as Learnt
+from infra.season.profiles import learn_file, learn_profiles
+from infra.season.season_file import WEEKDAYS, Burst, HistoryFile, Market, Profiles, Season
 
 Kinds = Mapping[date, DayKind]
 
@@ -37,21 +42,35 @@ class Forecast:
     requests_per_second: Mapping[str, Mapping[str, Floats]]
     bursts: Mapping[str, Ints]
     """By burst's name: the minutes of the grid at which it starts."""
+    notes: tuple[str, ...] = ()
+    """What the history does not support, and what was left out of it."""
 
 
 def forecast(
-    season: Season, kinds: Mapping[str, Kinds], grid: Grid, problems: list[Problem]
+    season: Season,
+    kinds: Mapping[str, Kinds],
+    grid: Grid,
+    problems: list[Problem],
+    *,
+    cache: Path | None = None,
 ) -> Forecast:
     """The forecast of every market; what is wrong with the demand is added to `problems`.
 
     `kinds` holds the days of the grid and one more on either side, for markets in other zones.
+    Learnt profiles are remembered in the folder `cache`. A market with a history of its own, or
+    any market when there is one of the whole site, takes no declared profile.
     """
     by_market: dict[str, dict[str, Floats]] = {}
     starts: dict[str, list[int]] = {}
     weights = {"dynamic": 1.0, "static": 1.0, "login": 1.0, **season.demand.weights}
+    learnt, notes = _from_history(season, kinds, grid, problems, cache=cache)
+    whole_site = any(item.market is None for item in season.demand.history)
     for market in season.markets:
-        classes = {"dynamic": _declared(season, market, kinds[market.name], grid, problems)}
-        logins = np.zeros(grid.count)
+        if whole_site or market.name in learnt:
+            classes = {name: rate.copy() for name, rate in learnt.get(market.name, {}).items()}
+        else:
+            classes = {"dynamic": _declared(season, market, kinds[market.name], grid, problems)}
+        logins = classes.pop("login", np.zeros(grid.count))
         for burst in season.demand.bursts:
             if burst.market in (None, market.name):
                 found = _add_burst(
@@ -75,7 +94,9 @@ def forecast(
             problems.append(Problem(f"{where}/market", f"there is no market {burst.market!r}"))
         elif not starts.get(burst.name):
             problems.append(_never(where, season, burst))
-    return Forecast(by_market, {name: np.array(sorted(found)) for name, found in starts.items()})
+    return Forecast(
+        by_market, {name: np.array(sorted(found)) for name, found in starts.items()}, tuple(notes)
+    )
 
 
 def _never(where: str, season: Season, burst: Burst) -> Problem:
@@ -87,6 +108,123 @@ def _never(where: str, season: Season, burst: Burst) -> Problem:
         f"lies outside every term: no day of a term from {first} to {last} is {days!r}",
         "move it into a term, or say `days: all`",
     )
+
+
+def _from_history(
+    season: Season,
+    kinds: Mapping[str, Kinds],
+    grid: Grid,
+    problems: list[Problem],
+    *,
+    cache: Path | None,
+) -> tuple[dict[str, dict[str, Floats]], list[str]]:
+    """Learnt requests per second by market and class; the whole site's go to the first market."""
+    found: dict[str, dict[str, Floats]] = {}
+    notes: list[str] = []
+    markets = {market.name: market for market in season.markets}
+    for index, item in enumerate(season.demand.history):
+        if item.market is not None and item.market not in markets:
+            problems.append(
+                Problem(f"demand/history/{index + 1}/market", f"there is no market {item.market!r}")
+            )
+            continue
+        market = markets[item.market] if item.market else season.markets[0]
+        own = [market] if item.market else list(season.markets)
+        labels = _labels([kinds[m.name] for m in own])
+        try:
+            profiles = _learn(season, item, own, sorted(set(labels.values())), cache)
+        except Problems as error:
+            problems += [
+                Problem(f"{error.source}: {p.where}", p.what, p.fix) for p in error.problems
+            ]
+            continue
+        except InputError as error:
+            problems.append(Problem(error.where or str(item.file), error.what, error.fix))
+            continue
+        notes += profiles.notes
+        for name, rate in _spread(profiles, labels, market, grid).items():
+            classes = found.setdefault(market.name, {})
+            classes[name] = classes.get(name, 0.0) + rate * season.demand.growth
+    return found, notes
+
+
+def _labels(kinds: Sequence[Kinds]) -> dict[date, str]:
+    """How `profiles` is to tell the days apart: BASE, or BASE/DETAIL for a finer distinction.
+
+    Days of the week differ, and special days on a weekend differ from those in the week; with too
+    few days of its own, BASE/DETAIL learns from all of BASE. With several markets the first one
+    gives the base, the others are details.
+    """
+    labels: dict[date, str] = {}
+    for day, kind in kinds[0].items():
+        words = [_label(kind, day), *(_label(other[day], day) for other in kinds[1:])]
+        base, _, detail = words[0].partition("/")
+        details = [word for word in (detail, *words[1:]) if word]
+        labels[day] = "/".join([base, " ".join(details)]) if details else base
+    return labels
+
+
+def _label(kind: DayKind, day: date) -> str:
+    weekday = WEEKDAYS[day.weekday()]
+    if kind.kind == kind.base or kind.factor is not None:
+        if kind.base in ("school", "weekend"):
+            return f"{kind.base}/{weekday}"
+        return f"{kind.base}/weekend" if day.weekday() > 4 else kind.base
+    return kind.kind if kind.base == "school" else f"{kind.base}/{kind.kind}"
+
+
+def _learn(
+    season: Season,
+    item: HistoryFile,
+    markets: Sequence[Market],
+    wanted: Sequence[str],
+    cache: Path | None,
+) -> Learnt:
+    path = season.path.parent / item.file
+    first, last = _dates_of(path)
+    labels = _labels([day_kinds(market, first - DAY, last + DAY) for market in markets])
+    zone, quantile = markets[0].zone, season.demand.quantile
+    if cache is None or item.timezone is not None:
+        history = read_history(path, ZoneInfo(item.timezone) if item.timezone else None)
+        return learn_profiles(history, labels, zone, quantile, wanted=wanted)
+    return learn_file(path, labels, zone, quantile, cache=cache, wanted=wanted)
+
+
+def _dates_of(path: Path) -> tuple[date, date]:
+    """The dates of the first and the last row, without reading what lies between."""
+    lines = read_bytes(path).rstrip()
+    head = lines[:4096].splitlines()
+    last = lines[-4096:].splitlines()[-1]
+    try:
+        column = head[0].decode().split(",").index("timestamp")
+        stamps = [datetime.fromisoformat(x.decode().split(",")[column]) for x in (head[1], last)]
+    except (ValueError, IndexError, UnicodeDecodeError):
+        # Not as plain as that: the reader says what is wrong, or copes with it.
+        history = read_history(path)
+        return history.first.date(), history.end.date()
+    return stamps[0].date(), stamps[1].date()
+
+
+def _spread(
+    profiles: Learnt, labels: Mapping[date, str], market: Market, grid: Grid
+) -> dict[str, Floats]:
+    """Learnt profiles laid over the grid, by class; what no class claims is dynamic."""
+    days = list(dates(grid.first - DAY, grid.last + DAY))
+    names = sorted({labels[day] for day in days})
+    wall = wall_minutes(market.zone, grid.start, grid.count)
+    row_of_day = np.array([names.index(labels[day]) for day in days])
+    row = row_of_day[wall // DAY_MINUTES - day_number(days[0])]
+    minute = wall % DAY_MINUTES
+    found: dict[str, Floats] = {}
+    classes = {name for label in names for name in profiles.kinds[label].rates} - {"total"}
+    for name in sorted(classes | {"total"}):
+        none = np.zeros(DAY_MINUTES)
+        table = np.array([profiles.kinds[label].rates.get(name, none) for label in names])
+        found[name] = table[row, minute]
+    total = found.pop("total")
+    rest = total - sum(found.values(), np.zeros(grid.count))
+    found["dynamic"] = found.get("dynamic", 0.0) + np.maximum(rest, 0.0)
+    return found
 
 
 def _declared(

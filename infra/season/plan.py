@@ -119,8 +119,11 @@ def prepare(
     bounds: Mapping[str, Bounds] | None = None,
     start: date | None = None,
     end: date | None = None,
+    cache: Path | None = None,
 ) -> Prepared:
     """Calendar, forecast and needs of the season from `start` to `end` (both inclusive).
+
+    What is learnt from histories is remembered in the folder `cache`.
 
     Raises:
         Problems: everything that is wrong with the season's meaning.
@@ -131,7 +134,7 @@ def prepare(
     kinds = _kinds(season, grid, problems)
     if problems:
         raise Problems(str(season.path), problems)
-    demand = forecast(season, kinds, grid, problems)
+    demand = forecast(season, kinds, grid, problems, cache=cache)
     found = needs(season, demand, grid, dict(bounds or {}), problems)
     if problems:
         raise Problems(str(season.path), problems)
@@ -180,13 +183,14 @@ def build_plan(
     bounds: Mapping[str, Bounds] | None = None,
     start: date | None = None,
     end: date | None = None,
+    cache: Path | None = None,
 ) -> Plan:
     """The cheapest plan that holds in every minute, from `start` to `end` (both inclusive).
 
     Raises:
         Problems: the season contradicts itself, or no plan can hold.
     """
-    prepared = prepare(season, bounds=bounds, start=start, end=end)
+    prepared = prepare(season, bounds=bounds, start=start, end=end, cache=cache)
     targets = {need.name: _plan_target(season, prepared.grid, need) for need in prepared.needs}
     return Plan(
         schema=SCHEMA,
@@ -195,6 +199,7 @@ def build_plan(
         covers_to=prepared.grid.last,
         inputs_sha256=inputs_sha256(season, bounds or {}, prepared.grid, prepared.kinds),
         targets=targets,
+        warnings=prepared.forecast.notes,
     )
 
 
