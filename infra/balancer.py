@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from infra.settings import TierSettings
 
 # TLS 1.3 with 1.2 for older browsers: what Elastic Load Balancing recommends. ELB user guide,
-# "Security policies for your Application Load Balancer", checked 2026-11-22.
+# "Security policies for your Application Load Balancer".
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 HTTPS = 443
 # AWS evaluates rules from the lowest number and knows priorities up to 50000.

@@ -20,7 +20,7 @@ from infra.validation import validate
 DatabaseEngine = Literal["aurora-postgresql", "aurora-mysql"]
 Nat = Literal["zone", "single"]
 
-# A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks", 2026-11-22.
+# A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks".
 LARGEST_BLOCK_PREFIX: Final = 16
 SMALLEST_BLOCK_PREFIX: Final = 28
 # public, application, data
@@ -28,9 +28,9 @@ SUBNET_TIERS: Final = 3
 # 4 x 4 slots of equal size, a row a subnet tier: a zone can be added without moving a subnet.
 SUBNET_BITS: Final = 4
 # Load balancer and target group names take 32 characters; ours are "<stack>-<tier>-" plus 7 random
-# ones. ELB API reference, CreateTargetGroup, checked 2026-11-22.
+# ones. ELB API reference, CreateTargetGroup.
 MAX_STACK_AND_TIER_NAME: Final = 23
-# Not adjustable. ELB user guide, "Quotas for your Application Load Balancers", 2026-11-22.
+# Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
 
 # The newest default versions whose major version AWS supports in all Regions of the table.

@@ -1,0 +1,195 @@
+"""preview, up, drift, destroy and outputs: what is done to a stack's resources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import render
+from cli.context import Context, pass_context
+
+if TYPE_CHECKING:
+    from cli.stack import OpenStack, Outcome
+
+
+@click.command("preview", epilog="Example: firstbell preview -s demo")
+@click.option("--all", "everything", is_flag=True, help="List every property that changes.")
+@pass_context
+def preview(context: Context, everything: bool) -> None:
+    """Show what `up` would change."""
+    from cli import deployment
+
+    stack = _open(context)
+    with render.step(f"previewing {stack.name}") as progress:
+        found = deployment.preview(stack, progress)
+    _show(context, "preview", stack, found.outcome, found.warnings, everything=everything)
+
+
+@click.command("up", epilog="Example: firstbell up -s demo --yes")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before changing an AWS account.")
+@click.option("--all", "everything", is_flag=True, help="List every property that changed.")
+@pass_context
+def up(context: Context, yes: bool, everything: bool) -> None:
+    """Create and update the stack's resources."""
+    from cli import deployment
+
+    stack = _open(context)
+    _announce(stack)
+    if stack.local is None and not yes:
+        click.confirm("Apply the stack to this account?", abort=True, err=True)
+    with render.step(f"applying {stack.name}") as progress:
+        found = deployment.up(stack, progress)
+    for repaired in found.repaired:
+        render.note(f"put right: {repaired}")
+    _show(
+        context,
+        "up",
+        stack,
+        found.outcome,
+        found.warnings,
+        everything=everything,
+        more={"repaired": [str(floor) for floor in found.repaired]},
+    )
+
+
+@click.command("drift", epilog="Example: firstbell drift -s demo")
+@pass_context
+def drift(context: Context) -> None:
+    """Show what differs between the cloud and the stack.
+
+    Exits 7 when something does. Nothing is changed; `up` puts it right.
+    """
+    from cli import deployment
+    from infra.errors import DriftError
+
+    stack = _open(context)
+    with render.step(f"comparing {stack.name} with its cloud") as progress:
+        differences = deployment.drift(stack, progress)
+    if context.json:
+        render.emit_json(
+            "drift",
+            {"stack": stack.name, "differences": [entry.to_json() for entry in differences]},
+        )
+    elif differences:
+        render.table(
+            f"Drift of {stack.name}",
+            ["resource", "property", "expected", "found"],
+            [(entry.name, entry.property, entry.expected, entry.found) for entry in differences],
+        )
+    else:
+        render.text(f"No drift: the cloud is as {stack.name} left it.")
+    if differences:
+        raise DriftError(
+            f"{len(differences)} difference{'s' if len(differences) != 1 else ''} in {stack.name}",
+            fix=f"look at them, then run firstbell up -s {stack.name}",
+        )
+
+
+@click.command("destroy", epilog="Example: firstbell destroy -s demo --yes")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@pass_context
+def destroy(context: Context, yes: bool) -> None:
+    """Remove the stack's resources."""
+    from cli import deployment
+
+    stack = _open(context)
+    _announce(stack)
+    if not yes:
+        count = len(stack.resources())
+        click.confirm(f"Delete the {count} resources of {stack.name}?", abort=True, err=True)
+    with render.step(f"destroying {stack.name}") as progress:
+        outcome = deployment.destroy(stack, progress)
+    _show(context, "destroy", stack, outcome, [], everything=False)
+
+
+@click.command("outputs", epilog="Example: firstbell outputs -s demo --json")
+@pass_context
+def outputs(context: Context) -> None:
+    """Print the stack's outputs."""
+    stack = _open(context)
+    values = stack.outputs()
+    if context.json:
+        render.emit_json("outputs", {"stack": stack.name, "outputs": values})
+        return
+    if not values:
+        render.text(f"{stack.name} has no outputs yet: run firstbell up -s {stack.name}")
+        return
+    render.table(f"Outputs of {stack.name}", ["output", "value"], list(_flat(values)))
+
+
+def _flat(values: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict):
+            rows += _flat({str(inner): entry for inner, entry in value.items()}, f"{key}.")
+        else:
+            rows.append((key, value))
+    return rows
+
+
+def _open(context: Context) -> OpenStack:
+    from cli.stack import open_stack
+
+    name = context.require_stack()
+    with render.step(f"opening {name}") as progress:
+        return open_stack(name, progress, cloud=context.cloud)
+
+
+def _announce(stack: OpenStack) -> None:
+    if stack.local is not None:
+        render.note(f"{stack.name} goes to the local cloud at {stack.local.endpoint}")
+    else:
+        accounts = ", ".join(stack.settings.allowed_account_ids)
+        render.warn(f"{stack.name} goes to AWS account {accounts}, Region {stack.settings.region}")
+
+
+def _show(
+    context: Context,
+    kind: str,
+    stack: OpenStack,
+    outcome: Outcome,
+    warnings: list[str],
+    *,
+    everything: bool,
+    more: dict[str, object] | None = None,
+) -> None:
+    for warning in warnings:
+        render.warn(warning)
+    if context.json:
+        render.emit_json(
+            kind,
+            {
+                "stack": stack.name,
+                "counts": outcome.counts(),
+                "changes": [change.to_json() for change in outcome.changes],
+                "warnings": warnings,
+            }
+            | (more or {}),
+        )
+        return
+    if outcome.changes:
+        render.table(
+            f"{stack.name}: {kind}",
+            ["operation", "type", "name", "properties"],
+            [
+                (
+                    change.operation,
+                    change.type.removeprefix("aws:").split(":", 1)[-1].split("/")[-1],
+                    change.name,
+                    _properties([entry.path for entry in change.properties], everything),
+                )
+                for change in outcome.changes
+                if everything or not change.type.startswith("firstbell:")
+            ],
+        )
+    counts = ", ".join(f"{count} {operation}" for operation, count in outcome.counts().items())
+    render.text(f"{stack.name}: {counts or 'no resources'}")
+
+
+def _properties(paths: list[str], everything: bool) -> str:
+    shown = 4
+    if everything or len(paths) <= shown:
+        return ", ".join(paths)
+    return ", ".join(paths[:shown]) + f" and {len(paths) - shown} more"

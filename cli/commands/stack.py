@@ -1,0 +1,57 @@
+"""The stacks of this project."""
+
+from __future__ import annotations
+
+import click
+
+from cli import render
+from cli.context import Context, pass_context
+
+
+@click.group("stack", epilog="Example: firstbell stack list")
+def command() -> None:
+    """List the stacks."""
+
+
+@command.command("list", epilog="Example: firstbell stack list --json")
+@pass_context
+def list_stacks(context: Context) -> None:
+    """List the stacks, with where they go and what schedules them."""
+    from infra.errors import InputError
+    from infra.settings import read_stack, stack_names
+
+    rows: list[dict[str, object]] = []
+    for name in stack_names():
+        try:
+            settings = read_stack(name, cloud=context.cloud)
+        except InputError as error:
+            rows.append({"stack": name, "problem": str(error)})
+            continue
+        rows.append(
+            {
+                "stack": name,
+                "cloud": settings.cloud,
+                "region": settings.region,
+                "season": settings.season,
+                "tiers": list(settings.platform.tiers),
+            }
+        )
+    if context.json:
+        render.emit_json("stack-list", {"stacks": rows})
+        return
+    render.table(
+        "Stacks",
+        ["stack", "cloud", "Region", "season", "tiers"],
+        [
+            (row["stack"], row["problem"])
+            if "problem" in row
+            else (
+                row["stack"],
+                row["cloud"],
+                row["region"],
+                row["season"] or "none",
+                ", ".join(str(tier) for tier in row["tiers"] if isinstance(row["tiers"], list)),
+            )
+            for row in rows
+        ],
+    )

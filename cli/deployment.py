@@ -1,0 +1,211 @@
+"""preview, up, drift and destroy as users mean them: the engine, and the season around it.
+
+The engine does not own the sizes of a scheduled group: the schedule moves them. So `drift` compares
+them with the floor that the schedule implies, and `up` puts them right after the engine has run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cli import live
+from cli.localcloud import server
+from cli.stack import Change, OpenStack, Outcome, Progress
+from infra import clock
+from infra.scheduling import Season, read_season_of
+from infra.season.limits import LATE_MINUTES
+from infra.season.plan import Bounds
+
+_GROUP_ACTION: Final = "aws:autoscaling/schedule:Schedule"
+_SCALABLE_TARGET_ACTION: Final = "aws:appautoscaling/scheduledAction:ScheduledAction"
+# AWS moves these, by schedule or by load; the floor and cap are compared apart from the engine.
+_MOVED_BY_AWS: Final[Mapping[str, frozenset[str]]] = {
+    "aws:autoscaling/group:Group": frozenset({"minSize", "maxSize", "desiredCapacity"}),
+    "aws:appautoscaling/target:Target": frozenset({"minCapacity", "maxCapacity"}),
+    # AWS shows the next occurrence as an action's start.
+    _GROUP_ACTION: frozenset({"startTime"}),
+    _SCALABLE_TARGET_ACTION: frozenset({"startTime"}),
+}
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """What `up` would do, and what the season's plan warns of."""
+
+    outcome: Outcome
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class FloorDifference:
+    """A live floor or cap that is not what the schedule implies."""
+
+    target: str
+    expected: Bounds
+    found: Bounds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.target}: min {self.found.min} -> {self.expected.min}, "
+            f"max {self.found.max} -> {self.expected.max}"
+        )
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `up` did: by the engine, and to the floors afterwards."""
+
+    outcome: Outcome
+    warnings: list[str]
+    repaired: list[FloorDifference]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One property of one live resource that is not as the stack left it."""
+
+    name: str
+    type: str
+    property: str
+    expected: object
+    found: object
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "type": self.type,
+            "property": self.property,
+            "expected": self.expected,
+            "found": self.found,
+        }
+
+
+def preview(stack: OpenStack, progress: Progress) -> Previewed:
+    """What `up` would do.
+
+    Raises:
+        InputError: the season's plan does not hold.
+        EngineError: the engine failed.
+    """
+    season = read_season_of(stack.settings, _now(stack))
+    return Previewed(stack.preview(progress), list(season.warnings))
+
+
+def up(stack: OpenStack, progress: Progress) -> Applied:
+    """Bring the cloud to what the program says, then the floors to what the schedule implies.
+
+    Raises:
+        InputError: the season's plan does not hold; nothing was changed.
+        EngineError: the engine failed.
+    """
+    season = read_season_of(stack.settings, _now(stack))
+    if stack.local is not None:
+        server.remember_generation(stack.name, stack.local.generation)
+    outcome = stack.up(progress)
+    found = live.read(stack)
+    wrong = list(_wrong_floors(season, found, _now(stack)))
+    for difference in wrong:
+        progress(f"floor of {difference.target}")
+        live.set_bounds(stack, found[difference.target], difference.expected)
+    return Applied(outcome, list(season.warnings), wrong)
+
+
+def destroy(stack: OpenStack, progress: Progress) -> Outcome:
+    """Delete every resource of the stack.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    outcome = stack.destroy(progress)
+    if stack.local is not None:
+        server.forget_generation(stack.name)
+    return outcome
+
+
+def drift(stack: OpenStack, progress: Progress) -> list[Difference]:
+    """Every property that differs, but for what AWS moves by itself.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    now = _now(stack)
+    season = read_season_of(stack.settings, now)
+    outcome = stack.compare(progress)
+    found = [
+        difference
+        for change in outcome.changes
+        if not _ended(change, now)
+        for difference in _differences(change)
+    ]
+    for floor in _wrong_floors(season, live.read(stack), now):
+        for bound in ("min", "max"):
+            expected, actual = getattr(floor.expected, bound), getattr(floor.found, bound)
+            if expected != actual:
+                found.append(
+                    Difference(
+                        f"{stack.name}-{floor.target}", "floor", f"{bound}Size", expected, actual
+                    )
+                )
+    return found
+
+
+def _now(stack: OpenStack) -> datetime:
+    return clock.now(stack.settings.cloud)
+
+
+def _wrong_floors(
+    season: Season, found: Mapping[str, live.LiveTarget], now: datetime
+) -> Iterator[FloorDifference]:
+    """Scheduled targets whose live bounds are none that the schedule implies just now.
+
+    An action may run up to two minutes late, so the bounds of two minutes ago are right as well.
+    """
+    for name, target in found.items():
+        expected = season.bounds_at(name, now)
+        earlier = season.bounds_at(name, now - timedelta(minutes=LATE_MINUTES))
+        if expected is not None and target.bounds not in (expected, earlier):
+            yield FloorDifference(name, expected, target.bounds)
+
+
+def _ended(change: Change, now: datetime) -> bool:
+    """Whether this is a scheduled action that AWS has removed because its time was over."""
+    if change.operation != "delete":
+        return False
+    end = change.before.get("endTime")
+    if end and datetime.fromisoformat(end) <= now:
+        return True
+    start = change.before.get("startTime")
+    once = not change.before.get("recurrence") and change.type == _GROUP_ACTION
+    return bool(once and start and datetime.fromisoformat(start) <= now)
+
+
+def _differences(change: Change) -> Iterator[Difference]:
+    if change.operation == "delete":
+        yield Difference(change.name, change.type, "the resource", "there", "gone")
+        return
+    for entry in change.properties:
+        top = entry.path.split(".")[0].split("[")[0]
+        if top not in _MOVED_BY_AWS.get(change.type, frozenset()):
+            yield Difference(
+                change.name,
+                change.type,
+                entry.path,
+                _value(change.before, entry.path),
+                _value(change.after, entry.path),
+            )
+
+
+def _value(properties: Mapping[str, Any], path: str) -> object:
+    """The value at a path such as `tags[0].value`; None where there is none."""
+    value: Any = properties
+    for part in path.replace("[", ".").replace("]", "").replace('"', "").split("."):
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value

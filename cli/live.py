@@ -1,0 +1,142 @@
+"""Reads what is live: the sizes and scheduled actions of everything that a season moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cli.localcloud import fleets
+from cli.stack import OpenStack
+from infra import clock
+from infra.season.plan import Bounds
+from infra.season.season_file import TargetKind
+
+_GROUP: Final = "aws:autoscaling/group:Group"
+_SCALABLE_TARGET: Final = "aws:appautoscaling/target:Target"
+DATABASE: Final = "database"
+
+# What AWS adds to an action that was not in the request that made it.
+_RESPONSE_ONLY: Final = frozenset({"ScheduledActionARN", "Time", "CreationTime"})
+
+
+@dataclass(frozen=True)
+class LiveTarget:
+    """A group or scalable target as AWS describes it. `actions` are keyed by their name."""
+
+    kind: TargetKind
+    identifier: str
+    bounds: Bounds
+    actions: Mapping[str, dict[str, Any]]
+
+
+def read(stack: OpenStack) -> dict[str, LiveTarget]:
+    """Everything of a stack that a season may move, by its season name, as it is now.
+
+    What the state holds and the cloud has lost is left out: `drift` names it.
+    """
+    found: dict[str, LiveTarget] = {}
+    for resource in stack.resources():
+        name = resource["urn"].rsplit("::", 1)[-1].removeprefix(f"{stack.name}-")
+        live: LiveTarget | None = None
+        if resource["type"] == _GROUP:
+            live = _group(stack, str(resource["id"]))
+        elif resource["type"] == _SCALABLE_TARGET:
+            live = _scalable_target(stack, str(resource["outputs"]["resourceId"]))
+        if live is not None:
+            found[name] = live
+    return found
+
+
+def in_service(stack: OpenStack, target: LiveTarget) -> int:
+    """Units that serve now: instances in service, or replicas that are available."""
+    now = clock.now(stack.settings.cloud)
+    match target.kind:
+        case "autoscaling-group":
+            if stack.local is not None:
+                return fleets.in_service(stack.local, target.identifier, now)
+            groups = stack.client("autoscaling").describe_auto_scaling_groups(
+                AutoScalingGroupNames=[target.identifier]
+            )["AutoScalingGroups"]
+            return sum(
+                instance["LifecycleState"] == "InService"
+                for group in groups
+                for instance in group["Instances"]
+            )
+        case "aurora-replicas":
+            cluster = target.identifier.removeprefix("cluster:")
+            if stack.local is not None:
+                return fleets.replicas_in_service(stack.local, cluster, now)
+            instances = stack.client("rds").describe_db_instances(
+                Filters=[{"Name": "db-cluster-id", "Values": [cluster]}]
+            )["DBInstances"]
+            # One of them is the writer.
+            return sum(entry["DBInstanceStatus"] == "available" for entry in instances) - 1
+        case kind:
+            raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
+
+
+def set_bounds(stack: OpenStack, target: LiveTarget, bounds: Bounds) -> None:
+    """Move a live target's floor and cap."""
+    match target.kind:
+        case "autoscaling-group":
+            stack.client("autoscaling").update_auto_scaling_group(
+                AutoScalingGroupName=target.identifier, MinSize=bounds.min, MaxSize=bounds.max
+            )
+        case "aurora-replicas":
+            stack.client("application-autoscaling").register_scalable_target(
+                ServiceNamespace="rds",
+                ScalableDimension="rds:cluster:ReadReplicaCount",
+                ResourceId=target.identifier,
+                MinCapacity=bounds.min,
+                MaxCapacity=bounds.max,
+            )
+        case kind:
+            raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
+
+
+def _group(stack: OpenStack, identifier: str) -> LiveTarget | None:
+    client = stack.client("autoscaling")
+    groups = client.describe_auto_scaling_groups(AutoScalingGroupNames=[identifier])
+    if not groups["AutoScalingGroups"]:
+        return None
+    group = groups["AutoScalingGroups"][0]
+    pages = client.get_paginator("describe_scheduled_actions").paginate(
+        AutoScalingGroupName=identifier
+    )
+    actions = {
+        action["ScheduledActionName"]: _request(action, {"AutoScalingGroupName"})
+        for action in _entries(pages, "ScheduledUpdateGroupActions")
+    }
+    bounds = Bounds(group["MinSize"], group["MaxSize"])
+    return LiveTarget("autoscaling-group", identifier, bounds, actions)
+
+
+def _scalable_target(stack: OpenStack, identifier: str) -> LiveTarget | None:
+    client = stack.client("application-autoscaling")
+    targets = client.describe_scalable_targets(ServiceNamespace="rds", ResourceIds=[identifier])
+    if not targets["ScalableTargets"]:
+        return None
+    target = targets["ScalableTargets"][0]
+    pages = client.get_paginator("describe_scheduled_actions").paginate(
+        ServiceNamespace="rds", ResourceId=identifier
+    )
+    actions = {
+        action["ScheduledActionName"]: _request(
+            action, {"ServiceNamespace", "ResourceId", "ScalableDimension"}
+        )
+        for action in _entries(pages, "ScheduledActions")
+    }
+    bounds = Bounds(target["MinCapacity"], target["MaxCapacity"])
+    return LiveTarget("aurora-replicas", identifier, bounds, actions)
+
+
+def _entries(pages: Iterator[dict[str, Any]], key: str) -> Iterator[dict[str, Any]]:
+    for page in pages:
+        yield from page[key]
+
+
+def _request(action: dict[str, Any], target_keys: set[str]) -> dict[str, Any]:
+    """An action as the arguments of the call that makes it, without what names its target."""
+    left_out = _RESPONSE_ONLY | target_keys | {"ScheduledActionName"}
+    return {key: value for key, value in action.items() if key not in left_out}

@@ -1,0 +1,219 @@
+"""`season plan` and `season show`: where a season and its plan are, and views of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from cli.context import Context
+from infra.errors import InputError
+from infra.scheduling import bounds_for
+from infra.season import simulate
+from infra.season.calendar import day_kinds
+from infra.season.grid import DAY_MINUTES, Grid, wall_minutes
+from infra.season.plan import Plan, PlanTarget, build_plan, read_plan, read_season
+from infra.settings import StackSettings, read_stack
+
+# From empty to full, eighths.
+BARS: Final = " ▁▂▃▄▅▆▇█"
+COLUMN_MINUTES: Final = 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """A season file, and the stack that it is planned for; None plans by the season alone."""
+
+    path: Path
+    settings: StackSettings | None
+
+    @property
+    def plan_path(self) -> Path:
+        return self.path.with_suffix(".plan.json")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and where it belongs."""
+
+    plan: Plan
+    path: Path
+
+
+@dataclass(frozen=True)
+class View:
+    """Lines for people, in sections, and the figures behind them."""
+
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    figures: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        return dict(self.figures)
+
+
+def source(context: Context, season_file: Path | None) -> Source:
+    """The season that a command means: the file named, else the stack's.
+
+    Raises:
+        InputError: the file does not exist, or the stack has no season.
+    """
+    if season_file is not None and context.stack is None:
+        if not season_file.is_file():
+            raise InputError("the season file does not exist", where=str(season_file))
+        return Source(season_file.resolve(), None)
+    settings = read_stack(context.require_stack(), cloud=context.cloud)
+    path = season_file.resolve() if season_file else settings.season_file
+    where = f"stacks/Pulumi.{settings.stack}.yaml: firstbell:season"
+    if path is None:
+        raise InputError(
+            f"the stack {settings.stack} has no season",
+            where=where,
+            fix="name a season file there, relative to stacks/, or use --season FILE",
+        )
+    if not path.is_file():
+        raise InputError(
+            f"the season file {path} does not exist",
+            where=where if season_file is None else "--season",
+            fix="write it, or correct the name",
+        )
+    return Source(path, settings)
+
+
+def plan(
+    source: Source, *, start: date | None, end: date | None, progress: Callable[[str], None]
+) -> Planned:
+    """Build the plan; writes nothing.
+
+    Raises:
+        Problems: what is wrong with the season.
+    """
+    progress("reading the calendar")
+    season = read_season(source.path)
+    bounds = bounds_for(source.settings, season) if source.settings else {}
+    return Planned(build_plan(season, bounds=bounds, start=start, end=end), source.plan_path)
+
+
+def write(planned: Planned) -> bool:
+    """Write the plan's file; says whether that changed it."""
+    text = planned.plan.to_json()
+    if planned.path.is_file() and planned.path.read_text() == text:
+        return False
+    temporary = planned.path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(planned.path)
+    return True
+
+
+def year(source: Source) -> View:
+    """The peak floor of each day: a line a week.
+
+    Raises:
+        InputError: there is no plan yet.
+    """
+    plan, grid = _read(source)
+    sections: list[tuple[str, tuple[str, ...]]] = []
+    figures: dict[str, object] = {}
+    for name, target in plan.targets.items():
+        floors = _days(target, grid)
+        peak = max(int(floors.max()), 1)
+        lines: list[str] = ["            mon tue wed thu fri sat sun"]
+        first = grid.first - timedelta(days=grid.first.weekday())
+        for monday in (first + timedelta(days=7 * week) for week in range(60)):
+            if monday > grid.last:
+                break
+            cells: list[str] = []
+            for day in (monday + timedelta(days=offset) for offset in range(7)):
+                inside = grid.first <= day <= grid.last
+                top = int(floors[(day - grid.first).days].max()) if inside else None
+                cells.append("    " if top is None else f"{top:3}{_bar(top, peak)}")
+            lines.append(f"{monday} {''.join(cells)}".rstrip())
+        sections.append((f"{name}: highest floor of each day", tuple(lines)))
+        figures[name] = {
+            (grid.first + timedelta(days=row)).isoformat(): int(floors[row].max())
+            for row in range(len(floors))
+        }
+    return View(tuple(sections), {"highest_floor": figures})
+
+
+def week(source: Source, within: date) -> View:
+    """The floors of one week, a line a day and a column each half hour.
+
+    Raises:
+        InputError: there is no plan yet, or the week lies outside it.
+    """
+    plan, grid = _read(source)
+    monday = within - timedelta(days=within.weekday())
+    days = [
+        monday + timedelta(days=offset)
+        for offset in range(7)
+        if grid.first <= monday + timedelta(days=offset) <= grid.last
+    ]
+    if not days:
+        raise InputError(
+            f"the week of {within} lies outside the plan",
+            where="--week",
+            fix=f"name a day from {grid.first} to {grid.last}",
+        )
+    season = read_season(source.path)
+    kinds = {market.name: day_kinds(market, days[0], days[-1]) for market in season.markets}
+    sections: list[tuple[str, tuple[str, ...]]] = []
+    figures: dict[str, object] = {}
+    for name, target in plan.targets.items():
+        floors = _days(target, grid)
+        peak = max(int(floors.max()), 1)
+        lines = ["               0     3     6     9     12    15    18    21      least most"]
+        for day in days:
+            row = floors[(day - grid.first).days]
+            columns = row.reshape(-1, COLUMN_MINUTES).max(axis=1)
+            bars = "".join(_bar(int(value), peak) for value in columns)
+            lines.append(f"{day:%a %Y-%m-%d} {bars} {int(row.min()):5} {int(row.max()):4}")
+        sections.append((f"{name}: floor, {season.zone.key} time", tuple(lines)))
+        figures[name] = {day.isoformat(): floors[(day - grid.first).days].tolist() for day in days}
+    sections.append(
+        (
+            "kind of day",
+            tuple(
+                f"{day:%a %Y-%m-%d} "
+                + ", ".join(f"{market} {found[day].kind}" for market, found in kinds.items())
+                for day in days
+            ),
+        )
+    )
+    return View(tuple(sections), {"floors_by_minute": figures})
+
+
+def _read(source: Source) -> tuple[Plan, Grid]:
+    if not source.plan_path.is_file():
+        raise InputError(
+            "the season has no plan yet",
+            where=str(source.plan_path),
+            fix="run firstbell season plan",
+        )
+    plan = read_plan(source.plan_path)
+    zone = read_season(source.path).zone
+    return plan, Grid(zone, plan.covers_from, plan.covers_to)
+
+
+def _days(target: PlanTarget, grid: Grid) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """The nominal floor by local day and minute; a skipped hour repeats the one before."""
+    played = simulate.play_floor(
+        target.actions, start=grid.start, count=grid.count, initial=target.start
+    ).nominal
+    rows = (grid.last - grid.first).days + 1
+    days = np.zeros((rows, DAY_MINUTES), dtype=np.int64)
+    wall = wall_minutes(grid.zone, grid.start, grid.count)
+    first = int(wall[0]) - int(wall[0]) % DAY_MINUTES
+    np.maximum.at(days.reshape(-1), np.clip(wall - first, 0, days.size - 1), played)
+    for row in days:
+        missing = np.flatnonzero(row == 0)
+        if len(missing) and missing[0] > 0:
+            row[missing] = row[missing[0] - 1]
+    return days
+
+
+def _bar(value: int, peak: int) -> str:
+    return BARS[min(len(BARS) - 1, -(-value * (len(BARS) - 1) // peak))]

@@ -1,0 +1,382 @@
+"""Runs the Pulumi program through the Automation API: preview, up, drift, destroy, outputs.
+
+The program runs inline: the same infra/__main__.py that `pulumi preview` runs. Local stacks live in
+a generated project under .firstbell/, AWS stacks in the project itself. No Click and no terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import boto3
+import psutil
+import yaml
+from pulumi import automation
+from pulumi.automation import events
+
+from cli.engine import Engine, find_or_build
+from cli.localcloud import project, server
+from cli.localcloud.server import LocalCloud
+from infra import paths
+from infra.errors import FirstbellError, InputError
+from infra.settings import StackSettings, read_stack, stack_file
+
+PROJECT: Final = "firstbell"
+Progress = Callable[[str], None]
+Returned = TypeVar("Returned")
+
+# Operations of the engine that change nothing in the cloud.
+UNCHANGED: Final = frozenset({"same", "read", "refresh", "read-discard"})
+
+
+@dataclass(frozen=True)
+class PropertyChange:
+    """One property that differs; values of secrets are never kept."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the engine does, or would do, to one resource."""
+
+    operation: str
+    urn: str
+    type: str
+    name: str
+    properties: tuple[PropertyChange, ...] = ()
+    before: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    after: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "operation": self.operation,
+            "urn": self.urn,
+            "type": self.type,
+            "name": self.name,
+            "properties": [{"path": p.path, "kind": p.kind} for p in self.properties],
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the engine did to the resources, changes only, and how many stayed."""
+
+    changes: tuple[Change, ...]
+    unchanged: int
+
+    def counts(self) -> dict[str, int]:
+        """Resources by operation, `same` included."""
+        counted: dict[str, int] = {}
+        for change in self.changes:
+            counted[change.operation] = counted.get(change.operation, 0) + 1
+        return counted | ({"same": self.unchanged} if self.unchanged else {})
+
+
+class EngineError(FirstbellError):
+    """The engine failed; its own diagnostics are in `why`."""
+
+
+class _Recorder:
+    """Collects the engine's events, and tells the progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._changes: dict[tuple[str, str], Change] = {}
+        self._same: set[str] = set()
+        self._done = 0
+        self.errors: list[str] = []
+
+    def __call__(self, event: events.EngineEvent) -> None:
+        if event.resource_pre_event is not None:
+            self._record(event.resource_pre_event.metadata)
+        elif event.res_outputs_event is not None:
+            self._done += 1
+            metadata = event.res_outputs_event.metadata
+            self._record(metadata)
+            name = metadata.urn.rsplit("::", 1)[-1]
+            self._progress(f"{self._done} resources, {metadata.op.value} {name}")
+        elif event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
+            text = event.diagnostic_event.message.strip()
+            resource = (event.diagnostic_event.urn or "").rsplit("::", 1)[-1]
+            if text and "update failed" not in text:
+                self.errors.append(f"{resource}: {text}" if resource else text)
+
+    def _record(self, metadata: events.StepEventMetadata) -> None:
+        operation = metadata.op.value
+        if metadata.type == "pulumi:pulumi:Stack" or metadata.type.startswith("pulumi:providers:"):
+            return
+        if operation in UNCHANGED:
+            self._same.add(metadata.urn)
+            return
+        detailed = metadata.detailed_diff or {}
+        self._changes[(metadata.urn, operation)] = Change(
+            operation=operation,
+            urn=metadata.urn,
+            type=metadata.type,
+            name=metadata.urn.rsplit("::", 1)[-1],
+            properties=tuple(
+                PropertyChange(path, str(diff.diff_kind.value))
+                for path, diff in sorted(detailed.items())
+            ),
+            before=(metadata.old.outputs or {}) if metadata.old else {},
+            after=(metadata.new.outputs or {}) if metadata.new else {},
+        )
+
+    def outcome(self) -> Outcome:
+        changed = {urn for urn, _ in self._changes}
+        return Outcome(tuple(self._changes.values()), len(self._same - changed))
+
+
+def program() -> None:
+    """Run infra/__main__.py as Pulumi would."""
+    runpy.run_path(str(paths.PROJECT_ROOT / "infra" / "__main__.py"), run_name="__main__")
+
+
+@dataclass(frozen=True)
+class OpenStack:
+    """A stack that the engine can work on."""
+
+    settings: StackSettings
+    engine: Engine
+    local: LocalCloud | None
+    work_dir: Path
+    environment: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.settings.stack
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for the stack's cloud and Region."""
+        if self.local is not None:
+            return self.local.client(service, self.settings.region)
+        return boto3.client(service, region_name=self.settings.region)  # pyright: ignore[reportCallIssue, reportArgumentType] (any service)
+
+    @cached_property
+    def _stack(self) -> automation.Stack:
+        secrets_provider = "passphrase" if self.local else _secrets_provider(self.name)
+        options = automation.LocalWorkspaceOptions(
+            work_dir=str(self.work_dir),
+            env_vars=dict(self.environment),
+            secrets_provider=secrets_provider,
+            pulumi_command=automation.PulumiCommand(
+                root=str(self.engine.root), skip_version_check=True
+            ),
+        )
+        return automation.create_or_select_stack(
+            stack_name=self.name, project_name=PROJECT, program=program, opts=options
+        )
+
+    def preview(self, progress: Progress) -> Outcome:
+        """What `up` would change.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self._run(progress, lambda stack, seen: stack.preview(**_quiet(seen)))
+
+    def up(self, progress: Progress) -> Outcome:
+        """Create, update and delete until the cloud is as the program says.
+
+        Raises:
+            EngineError: the engine failed; what it had done stays and is in the state.
+        """
+        return self._run(progress, lambda stack, seen: stack.up(show_secrets=False, **_quiet(seen)))
+
+    def compare(self, progress: Progress) -> Outcome:
+        """How the cloud differs from the state; changes neither.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self._run(
+            progress, lambda stack, seen: stack.preview_refresh(show_secrets=False, **_quiet(seen))
+        )
+
+    def destroy(self, progress: Progress) -> Outcome:
+        """Delete every resource of the stack; the stack itself stays, empty.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        return self._run(
+            progress, lambda stack, seen: stack.destroy(show_secrets=False, **_quiet(seen))
+        )
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs; secrets are shown as `[secret]`."""
+        found = _engine_errors(self._stack.outputs, [])
+        return {
+            name: "[secret]" if output.secret else output.value for name, output in found.items()
+        }
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources in the state, as the engine records them."""
+        deployment = _engine_errors(self._stack.export_stack, []).deployment or {}
+        return list(deployment.get("resources") or [])
+
+    def forget(self) -> None:
+        """Remove the empty stack from the back end; its file under stacks/ stays."""
+        _engine_errors(
+            lambda: self._stack.workspace.remove_stack(self.name, preserve_config=True), []
+        )
+
+    def _run(
+        self, progress: Progress, operation: Callable[[automation.Stack, _Recorder], object]
+    ) -> Outcome:
+        recorder = _Recorder(progress)
+        stack = self._stack
+        _interruptible(
+            lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors), progress
+        )
+        return recorder.outcome()
+
+
+def open_stack(
+    name: str, progress: Progress, *, cloud: Literal["local"] | None = None
+) -> OpenStack:
+    """Read a stack's settings and make its cloud reachable; starts the local cloud if need be.
+
+    Raises:
+        InputError: the stack does not exist, its file is wrong, or its cloud may not be touched.
+    """
+    settings = read_stack(name, cloud=cloud)
+    engine = find_or_build(progress)
+    if settings.cloud == "local":
+        local = server.ensure_started()
+        server.check_generation(name, local)
+        work_dir = project.prepare(name)
+        return OpenStack(settings, engine, local, work_dir, project.environment(local))
+    _check_account(settings)
+    if not os.environ.get("PULUMI_BACKEND_URL"):
+        raise InputError(
+            "nothing says where the state of an AWS stack is kept",
+            where="PULUMI_BACKEND_URL",
+            fix="export PULUMI_BACKEND_URL='s3://BUCKET?region=REGION'",
+        )
+    return OpenStack(settings, engine, None, paths.PROJECT_ROOT, {})
+
+
+def _check_account(settings: StackSettings) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        account = boto3.client("sts", region_name=settings.region).get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise InputError(
+            f"AWS does not know who you are: {error}",
+            where=f"stack {settings.stack}",
+            fix="sign in (aws sso login), or try the stack offline with --cloud local",
+        ) from error
+    if account not in settings.allowed_account_ids:
+        raise InputError(
+            f"the credentials are of account {account}",
+            where=f"stacks/Pulumi.{settings.stack}.yaml: aws:allowedAccountIds",
+            why=f"this stack may only go to {', '.join(settings.allowed_account_ids)}",
+            fix="change AWS_PROFILE, or add the account to the list",
+        )
+
+
+def _secrets_provider(stack: str) -> str:
+    document: dict[str, Any] = yaml.safe_load(stack_file(stack).read_text())
+    provider = document.get("secretsprovider")
+    if not isinstance(provider, str) or not provider.startswith("awskms://"):
+        raise InputError(
+            "an AWS stack keeps its secrets with a KMS key",
+            where=f"stacks/Pulumi.{stack}.yaml: secretsprovider",
+            fix="add the line secretsprovider: awskms://alias/NAME?region=REGION",
+        )
+    return provider
+
+
+def _quiet(recorder: _Recorder) -> dict[str, Any]:
+    return {"on_event": recorder, "color": "never", "suppress_outputs": True}
+
+
+def _engine_errors(operation: Callable[[], Returned], diagnostics: list[str]) -> Returned:
+    """Run an operation of the Automation API; turn its errors into ours."""
+    try:
+        return operation()
+    except automation.ConcurrentUpdateError as error:
+        raise EngineError(
+            "somebody else is working on this stack",
+            why=_last_lines(str(error)),
+            fix="wait for them; if that process is dead, run the command again on the same host",
+        ) from error
+    except automation.CommandError as error:
+        raise EngineError(
+            "the engine failed",
+            why="\n  ".join(dict.fromkeys(diagnostics)) or _last_lines(str(error)),
+            fix="mend the cause and run the command again: what was done is kept",
+        ) from error
+
+
+def _last_lines(text: str, count: int = 12) -> str:
+    return "\n  ".join([line for line in text.splitlines() if line.strip()][-count:])
+
+
+def _interruptible(operation: Callable[[], object], progress: Progress) -> None:
+    """Run an operation so that Ctrl-C lets the engine finish what it has begun.
+
+    The engine writes its state and gives back its lock when it is asked to stop. A terminal sends
+    Ctrl-C to it as well as to us; a signal to this process alone has to be passed on.
+    """
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        # The Automation API needs an event loop in the thread it is called from.
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            operation()
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            loop.close()
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    interrupted = False
+    while worker.is_alive():
+        try:
+            worker.join(0.2)
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+            progress("stopping after what is under way; press Ctrl-C again to leave it behind")
+            if not _terminal_signals_everyone():
+                for process in _engine_processes():
+                    process.send_signal(signal.SIGINT)
+    if interrupted:
+        raise KeyboardInterrupt
+    if failure:
+        raise failure[0]
+
+
+def _terminal_signals_everyone() -> bool:
+    """Whether we are in the foreground of a terminal, whose Ctrl-C reaches the engine as well."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _engine_processes() -> Iterator[psutil.Process]:
+    return (
+        child
+        for child in psutil.Process().children()
+        if child.is_running() and child.name().startswith("pulumi")
+    )

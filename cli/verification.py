@@ -1,0 +1,218 @@
+"""`season verify` and `status`: what the live actions really give, against what is required."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from cli import live
+from cli.live import LiveTarget
+from cli.stack import OpenStack
+from infra import clock
+from infra.errors import InputError
+from infra.scheduling import bounds_for, plan_in_force
+from infra.season import simulate
+from infra.season.capacity import Need
+from infra.season.compile import read_action
+from infra.season.grid import Grid, minute_of, moment_of
+from infra.season.plan import Plan, Prepared, prepare, read_season
+
+MISSING_WHY: Final = "the state knows no such group or scalable target, or the cloud has lost it"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which the live actions give fewer units than are required."""
+
+    start: datetime
+    end: datetime
+    required: int
+    in_service: int
+
+
+@dataclass(frozen=True)
+class TargetVerdict:
+    """What the live actions of one target give from now to the plan's end."""
+
+    target: str
+    actions: int
+    minutes: int
+    peak: int
+    gaps: tuple[Gap, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.gaps and not self.problems
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "target": self.target,
+            "holds": self.holds,
+            "actions": self.actions,
+            "minutes": self.minutes,
+            "peak": self.peak,
+            "problems": list(self.problems),
+            "gaps": [
+                {
+                    "from": gap.start.isoformat(),
+                    "to": gap.end.isoformat(),
+                    "required": gap.required,
+                    "in_service": gap.in_service,
+                }
+                for gap in self.gaps
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class TargetStatus:
+    """Where one target stands, and what comes next. Units; None where nothing is known."""
+
+    target: str
+    floor: int | None
+    in_service: int
+    required: int | None
+    next_change: datetime | None
+    next_floor: int | None
+    next_peak: datetime | None
+    peak: int | None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "target": self.target,
+            "scheduled_floor": self.floor,
+            "in_service": self.in_service,
+            "required": self.required,
+            "next_change": self.next_change and self.next_change.isoformat(),
+            "next_floor": self.next_floor,
+            "next_peak": self.next_peak and self.next_peak.isoformat(),
+            "peak": self.peak,
+        }
+
+
+def _season(stack: OpenStack, now: datetime) -> tuple[Plan, Prepared]:
+    settings = stack.settings
+    found = plan_in_force(settings, now)
+    if found is None or settings.season_file is None:
+        raise InputError(
+            f"the stack {stack.name} has no season",
+            where=f"stacks/Pulumi.{stack.name}.yaml: firstbell:season",
+            fix="name a season file, relative to stacks/",
+        )
+    plan, _ = found
+    season = read_season(settings.season_file)
+    prepared = prepare(
+        season,
+        bounds=bounds_for(settings, season),
+        start=plan.covers_from,
+        end=plan.covers_to,
+    )
+    return plan, prepared
+
+
+def verify(stack: OpenStack) -> list[TargetVerdict]:
+    """Simulate the live actions from now to the plan's end against what the season requires.
+
+    Actions are taken to run as late as AWS allows; a unit serves once it has had time to boot.
+
+    Raises:
+        InputError: the stack has no season, or its plan does not hold.
+    """
+    now = clock.now(stack.settings.cloud)
+    _, prepared = _season(stack, now)
+    found = live.read(stack)
+    return [_verdict(need, found.get(need.name), prepared.grid, now) for need in prepared.needs]
+
+
+def _verdict(need: Need, target: LiveTarget | None, grid: Grid, now: datetime) -> TargetVerdict:
+    name = need.name
+    start = max(grid.start, minute_of(now))
+    needed = need.units[start - grid.start :]
+    if target is None:
+        problem = f"nothing live is called {name}: {MISSING_WHY}"
+        return TargetVerdict(name, 0, len(needed), int(needed.max()), (), (problem,))
+    requests = list(target.actions.values())
+    problems: list[str] = []
+    for label, request in target.actions.items():
+        try:
+            read_action(request)
+        except (ValueError, KeyError) as error:
+            problems.append(f"{label}: {error}")
+    if problems:
+        return TargetVerdict(
+            name, len(requests), len(needed), int(needed.max()), (), tuple(problems)
+        )
+    played = simulate.play_floor(
+        requests, start=start, count=len(needed), initial=target.bounds.min
+    )
+    served = simulate.in_service(
+        np.minimum(played.worst, target.bounds.max), need.target.boot_minutes
+    )
+    gaps = tuple(
+        Gap(moment_of(gap.start), moment_of(gap.end), gap.required, gap.in_service)
+        for gap in simulate.gaps(needed, served, start)
+    )
+    return TargetVerdict(name, len(requests), len(needed), int(needed.max()), gaps, ())
+
+
+def status(stack: OpenStack) -> list[TargetStatus]:
+    """Where every scheduled target stands: floor, in service, next change, next peak.
+
+    The next peak is the first minute of the next seven days that needs most.
+
+    Raises:
+        InputError: the stack has no season, or its plan does not hold.
+    """
+    now = clock.now(stack.settings.cloud)
+    _, prepared = _season(stack, now)
+    found = live.read(stack)
+    return [
+        _status(stack, found[need.name], need, prepared.grid, now)
+        for need in prepared.needs
+        if need.name in found
+    ]
+
+
+WEEK_MINUTES: Final = 7 * 24 * 60
+
+
+def _status(
+    stack: OpenStack, target: LiveTarget, need: Need, grid: Grid, now: datetime
+) -> TargetStatus:
+    minute, required = minute_of(now), need.units
+    start = max(grid.start, minute)
+    ahead = required[start - grid.start : start - grid.start + WEEK_MINUTES]
+    played = simulate.play_floor(
+        list(target.actions.values()),
+        start=minute,
+        count=max(grid.start + grid.count - minute, 1),
+        initial=target.bounds.min,
+    ).nominal
+    changes = np.flatnonzero(played != target.bounds.min)
+    change = int(changes[0]) if len(changes) else None
+    peak = int(np.argmax(ahead)) if len(ahead) else None
+    inside = grid.start <= minute < grid.start + grid.count
+    return TargetStatus(
+        target=need.name,
+        floor=target.bounds.min,
+        in_service=live.in_service(stack, target),
+        required=int(required[minute - grid.start]) if inside else None,
+        next_change=moment_of(minute + change) if change is not None else None,
+        next_floor=int(played[change]) if change is not None else None,
+        next_peak=moment_of(start + peak) if peak is not None else None,
+        peak=int(ahead[peak]) if peak is not None else None,
+    )
+
+
+def required_at(stack: OpenStack, moment: datetime) -> Mapping[str, int]:
+    """Units that the season requires of each target at a moment within the plan."""
+    _, prepared = _season(stack, moment)
+    return {
+        need.name: int(need.units[minute_of(moment) - prepared.grid.start])
+        for need in prepared.needs
+    }

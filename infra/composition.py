@@ -1,0 +1,144 @@
+"""Composes the components, in reading order: network, balancer, web tiers, database, schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pulumi
+
+from infra import clock
+from infra.balancer import Balancer, BalancerArgs, rule_priorities
+from infra.database import Database, DatabaseArgs
+from infra.network import Network, NetworkArgs
+from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
+from infra.scheduling import Season, read_season_of
+from infra.season.plan import Bounds
+from infra.settings import StackSettings, from_config
+from infra.web import WebTier, WebTierArgs
+
+# What a stack's file may say outside `firstbell:platform`, as (namespace, key).
+_CONFIG_KEYS: Final = (
+    ("aws", "region"),
+    ("aws", "allowedAccountIds"),
+    ("firstbell", "cloud"),
+    ("firstbell", "season"),
+    ("firstbell", "platform"),
+)
+
+
+def configured() -> StackSettings:
+    """The settings of the stack that Pulumi is running.
+
+    Raises:
+        Problems: what is wrong with them.
+    """
+    config: dict[str, object] = {}
+    for namespace, key in _CONFIG_KEYS:
+        bag = pulumi.Config(namespace)
+        structured = key in ("platform", "allowedAccountIds")
+        value = bag.get_object(key) if structured else bag.get(key)
+        if value is not None:
+            config[f"{namespace}:{key}"] = value
+    stack = pulumi.get_stack()
+    return from_config(stack, config, source=f"stacks/Pulumi.{stack}.yaml")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What a stack exports."""
+
+    outputs: Mapping[str, pulumi.Input[object]]
+
+
+def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
+    """Declare every resource of a stack.
+
+    Raises:
+        InputError: the season's plan is missing, stale, edited or past its end.
+    """
+    moment = now or clock.now(settings.cloud)
+    season = read_season_of(settings, moment)
+    stack, platform = settings.stack, settings.platform
+    tags = {
+        "stack": stack,
+        "owner": platform.owner,
+        "season": settings.season or "none",
+        "managed-by": "firstbell",
+    }
+
+    network = Network(stack, NetworkArgs(platform.network, settings.region, tags))
+    balancer = Balancer(
+        stack,
+        BalancerArgs(
+            vpc_id=network.vpc_id,
+            subnet_ids=network.public_subnet_ids,
+            domain=platform.domain,
+            certificate_arn=platform.certificate_arn,
+            deletion_protection=platform.database.deletion_protection,
+            tags=tags,
+        ),
+    )
+    priorities = rule_priorities(platform.tiers)
+    tiers = {
+        name: WebTier(
+            f"{stack}-{name}",
+            WebTierArgs(
+                tier=name,
+                settings=tier,
+                bounds=season.bounds_at(name, moment) or Bounds(tier.min, tier.max),
+                scheduled=name in season.targets,
+                priority=priorities[name],
+                vpc_id=network.vpc_id,
+                subnet_ids=network.application_subnet_ids,
+                listener_arn=balancer.listener_arn,
+                balancer_arn_suffix=balancer.arn_suffix,
+                balancer_security_group_id=balancer.security_group_id,
+                tags=tags,
+            ),
+        )
+        for name, tier in platform.tiers.items()
+    }
+    replicas = platform.database.replicas
+    database = Database(
+        f"{stack}-database",
+        DatabaseArgs(
+            settings=platform.database,
+            bounds=season.bounds_at("database", moment) or Bounds(replicas.min, replicas.max),
+            scheduled="database" in season.targets,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.data_subnet_ids,
+            clients={name: tier.security_group_id for name, tier in tiers.items()},
+            tags=tags,
+        ),
+    )
+    _schedule(stack, season, moment, tiers, database)
+    return Platform(
+        outputs={
+            "database": database.outputs,
+            "balancer": {"dns_name": balancer.dns_name, "zone_id": balancer.zone_id},
+            "tiers": {
+                name: {"group": tier.group_name, "target_group": tier.target_group_arn}
+                for name, tier in tiers.items()
+            },
+        }
+    )
+
+
+def _schedule(
+    stack: str, season: Season, now: datetime, tiers: Mapping[str, WebTier], database: Database
+) -> None:
+    for name in season.targets:
+        target = (
+            ScheduledTarget(
+                "aurora-replicas",
+                database.resource_id,
+                dimension="rds:cluster:ReadReplicaCount",
+                namespace="rds",
+            )
+            if name == "database"
+            else ScheduledTarget("autoscaling-group", tiers[name].group_name)
+        )
+        Schedule(f"{stack}-{name}", ScheduleArgs(stack, target, season.actions_at(name, now)))

@@ -1,0 +1,115 @@
+"""Where a stack and its season meet: names, bounds, and the plan that is in force.
+
+Read by the program and by the command line; imports no Pulumi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from infra.errors import InputError, Problem, Problems, nearest
+from infra.season.apply import LiveAction, actions_at, bounds_at
+from infra.season.plan import Bounds, Plan, PlanTarget, check_plan, read_plan, read_season
+from infra.season.season_file import Season as SeasonFile
+from infra.settings import StackSettings
+
+
+@dataclass(frozen=True)
+class Season:
+    """The plan of a stack's season; without a season there are no targets."""
+
+    targets: Mapping[str, PlanTarget]
+    warnings: tuple[str, ...] = field(default=())
+
+    def actions_at(self, target: str, now: datetime) -> list[LiveAction]:
+        """The actions of a target that are still to come or to recur at `now`."""
+        return actions_at(self.targets[target], target_name=target, now=now)
+
+    def bounds_at(self, target: str, now: datetime) -> Bounds | None:
+        """The floor and cap of a target at `now`; None when the season does not know it."""
+        return bounds_at(self.targets[target], now) if target in self.targets else None
+
+
+def bounds_for(settings: StackSettings, season: SeasonFile) -> dict[str, Bounds]:
+    """The stack's hard bounds of everything that the season schedules, by its season name."""
+    return {name: bounds for name, bounds in _bounds(settings).items() if name in season.capacity}
+
+
+def _bounds(settings: StackSettings) -> dict[str, Bounds]:
+    replicas = settings.platform.database.replicas
+    return {name: Bounds(tier.min, tier.max) for name, tier in settings.platform.tiers.items()} | {
+        "database": Bounds(replicas.min, replicas.max)
+    }
+
+
+def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[str]] | None:
+    """The plan that a stack's season stands on, checked, with warnings; None without a season.
+
+    Raises:
+        InputError: season or plan are missing, the plan is stale, edited or past its end.
+        Problems: the season has errors, or names what the stack does not have.
+    """
+    if settings.season_file is None or settings.plan_file is None:
+        return None
+    where = f"stacks/Pulumi.{settings.stack}.yaml: firstbell:season"
+    if not settings.season_file.is_file():
+        raise InputError(
+            f"the season file {settings.season_file} does not exist",
+            where=where,
+            fix="paths are relative to stacks/; write it, or correct the name",
+        )
+    season = read_season(settings.season_file)
+    bounds = _bounds(settings)
+    unknown = [name for name in season.capacity if name not in bounds]
+    if unknown:
+        raise Problems(
+            str(settings.season_file),
+            [
+                Problem(
+                    f"capacity/{name}",
+                    f"the stack {settings.stack} has nothing of that name",
+                    f"did you mean {close!r}?" if close else f"it has: {', '.join(bounds)}",
+                )
+                for name in unknown
+                for close in (nearest(name, bounds),)
+            ],
+        )
+    command = f"firstbell season plan -s {settings.stack}"
+    wrong = [
+        Problem(f"capacity/{name}/kind", f"{target.kind} is not what a stack has there", expected)
+        for name, target in season.capacity.items()
+        for expected in ("aurora-replicas" if name == "database" else "autoscaling-group",)
+        if target.kind != expected
+    ]
+    wrong += [
+        Problem(
+            f"capacity/{name}/boot",
+            f"{target.boot_minutes} minutes, but the stack's tier boots in {tier.boot_minutes}",
+            "instances would come too late: give the longer one in both",
+        )
+        for name, target in season.capacity.items()
+        if (tier := settings.platform.tiers.get(name)) and target.boot_minutes < tier.boot_minutes
+    ]
+    if wrong:
+        raise Problems(str(settings.season_file), wrong)
+    if not settings.plan_file.is_file():
+        raise InputError(
+            "the season has no plan yet", where=str(settings.plan_file), fix=f"run {command}"
+        )
+    plan = read_plan(settings.plan_file)
+    return plan, check_plan(plan, season, bounds=bounds_for(settings, season), now=now)
+
+
+def read_season_of(settings: StackSettings, now: datetime) -> Season:
+    """The season of a stack as the program uses it.
+
+    Raises:
+        InputError: as `plan_in_force`.
+    """
+    found = plan_in_force(settings, now)
+    if found is None:
+        return Season({})
+    plan, warnings = found
+    return Season(plan.targets, tuple(warnings))
