@@ -60,7 +60,7 @@ class Read:
     """The call that shows a thing, and where in its answer the thing stands (JMESPath)."""
 
     operation: str
-    item: str
+    item: str | Callable[[dict[str, Any], Properties], Any]
     # Members of the request and the property each takes; a list member gets a list of one.
     key: Mapping[str, str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -248,7 +248,8 @@ class Machine:
                 changes[path] = kind
                 if prop in self._replace or path in self._replace:
                     replaces.add(path)
-        if self.row.tags and "tags" not in changes and "tagsAll" in outputs:
+        named = any(path.split(".")[0] == "tags" for path in changes)
+        if self.row.tags and not named and "tagsAll" in outputs:
             wanted = dict(self._default_tags) | (new.get("tags") or {})
             if not has_unknown(wanted) and wanted != outputs["tagsAll"]:
                 changes["tagsAll"] = "update"
@@ -275,14 +276,15 @@ class Machine:
             raise ResourceError(str(error)) from error
         state = dict(inputs)
         id = self._id(answer, state)
-        state |= {"id": id} | self._outputs_of_answer(answer)
+        state["id"] = id
         try:
             if row.created is not None:
                 row.created(self.cloud, state)
             self._later_steps(inputs, step, state, preview=False)
-            if row.tags and not row.tags.create and (tags := self._all_tags(inputs)):
-                self._tag(state, tags, [])
             live = self._read(state)
+            if row.tags and not row.tags.create and (tags := self._all_tags(inputs)):
+                self._tag(state | (live or {}), tags, [])
+                live = self._read(state)
         except AwsError as error:
             raise PartlyCreated(str(error), id, self._plain(state)) from error
         if live is None:
@@ -298,9 +300,12 @@ class Machine:
             ResourceError: AWS would refuse it, or the local cloud did.
         """
         changed = self.changed(outputs, old, new)
-        state = outputs | new | {"id": id}
+        # What AWS chose is sent again with calls that take everything (pulumi-aws does so, too:
+        # a start time once computed sticks); other inputs are those given now.
+        kept = {p: v for p, v in outputs.items() if p not in self.schema.inputs}
+        kept |= {p: outputs[p] for p in self._computed & outputs.keys()}
+        state = kept | new | {"id": id}
         for prop in changed - new.keys():
-            state.pop(prop, None)
             if (cleared := self._cleared(prop)) is not None:
                 state[prop] = cleared
         try:
@@ -458,8 +463,11 @@ class Machine:
 
     def _look(self, read: Read, state: Properties) -> Any:
         shape = self.cloud.input_shape(self.row.service, read.operation)
-        request = dict(read.fixed) | self._key(read.key or self.row.key, shape, state)
+        key = self.row.key if read.key is None else read.key
+        request = dict(read.fixed) | self._key(key, shape, state)
         answer = self.cloud.call(self.row.service, read.operation, **request)
+        if callable(read.item):
+            return read.item(answer, state)
         return jmespath.search(read.item, answer)
 
     # ---- Requests ----------------------------------------------------------------------------
@@ -505,7 +513,9 @@ class Machine:
         shape = self.cloud.input_shape(self.row.service, step.operation)
         base = dict(step.fixed)
         if not creating:
-            base |= self._key(step.key or self.row.key, shape, state)
+            base |= self._key(self.row.key if step.key is None else step.key, shape, state)
+        elif self.row.tags and self.row.tags.create:
+            base |= self._tags_at_creation(shape, state)
         if step.build is not None:
             return [base | request for request in step.build(self.cloud, state, sent)]
         request: dict[str, Any] = {}
@@ -516,8 +526,6 @@ class Machine:
             if member is not None:
                 mapped = to_api(state[prop], shape.members[member], self.row.names, prop)
                 request[member] = mapped
-        if creating and self.row.tags and self.row.tags.create:
-            request |= self._tags_at_creation(shape, state)
         return [request | base]
 
     def _key(self, key: Mapping[str, str], shape: Any, state: Properties) -> dict[str, Any]:
@@ -598,15 +606,6 @@ class Machine:
             return self.row.id[1:].format_map(state)
         found = jmespath.search(self.row.id, answer)
         return str(found)
-
-    def _outputs_of_answer(self, answer: dict[str, Any]) -> Properties:
-        """What the creating call's answer tells of the thing, for the steps that follow."""
-        outputs: Properties = {}
-        for value in answer.values():
-            item = value[0] if isinstance(value, list) and value else value
-            if isinstance(item, dict):
-                outputs |= self._from_live(item)
-        return {p: v for p, v in outputs.items() if p not in self.schema.inputs}
 
     def _arn(self, state: Properties) -> str:
         service, _, rest = self.row.arn.partition(":")

@@ -115,7 +115,7 @@ def _block(live: Any, tree: dict[str, Type], names: Names, path: str) -> Any:
         value = from_api(live[member], inner, names, inside) if member is not None else None
         if value is not None:
             result[prop] = value
-    return result
+    return result or None
 
 
 def _scalar(live: Any, tree: str) -> Any:

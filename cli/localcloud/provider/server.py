@@ -131,7 +131,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response(
             changes=response.DIFF_SOME if difference.changes else response.DIFF_NONE,
             replaces=sorted(difference.replaces),
-            diffs=sorted(difference.changes),
+            diffs=sorted({path.split(".")[0] for path in difference.changes}),
             deleteBeforeReplace=difference.delete_first,
             detailedDiff=detailed,
             hasDetailedDiff=True,

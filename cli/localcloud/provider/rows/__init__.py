@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from cli.localcloud.provider.machine import Row
-from cli.localcloud.provider.rows import autoscaling, ec2
+from cli.localcloud.provider.rows import acm, appautoscaling, autoscaling, ec2, elb, iam, rds
 
 ROWS: Final[dict[str, Row]] = {
-    row.token: row for module in (ec2, autoscaling) for row in module.ROWS
+    row.token: row
+    for module in (ec2, iam, acm, elb, autoscaling, rds, appautoscaling)
+    for row in module.ROWS
 }
 TOKENS: Final = tuple(ROWS)

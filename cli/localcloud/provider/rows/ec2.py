@@ -490,8 +490,23 @@ def _read_template(cloud: Cloud, state: Properties) -> Live | None:
         Versions=["$Latest"],
     )
     latest = versions["LaunchTemplateVersions"][0]
-    shown = {"VersionDescription": latest.get("VersionDescription", "")}
-    return latest["LaunchTemplateData"] | template | shown
+    data = latest["LaunchTemplateData"]
+    # moto puts the template's own tags among those of what it launches, and never updates them.
+    specifications = [
+        specification
+        for specification in data.get("TagSpecifications", [])
+        if specification["ResourceType"] != "launch-template"
+    ]
+    by_id = {"Name": "resource-id", "Values": [state["id"]]}
+    return (
+        data
+        | {"TagSpecifications": specifications}
+        | template
+        | {
+            "VersionDescription": latest.get("VersionDescription", ""),
+            "Tags": cloud.call("ec2", "describe_tags", Filters=[by_id])["Tags"],
+        }
+    )
 
 
 LAUNCH_TEMPLATE: Final = Row(
