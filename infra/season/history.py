@@ -30,6 +30,7 @@ TOTAL: Final = "requests_per_second"
 CLASSES: Final = ("dynamic", "static", "login")
 COLUMNS: Final = ("timestamp", TOTAL, *(f"{name}_{TOTAL}" for name in CLASSES))
 SHORTEST_DAYS: Final = 7
+MINUTES_A_DAY: Final = 1440
 COARSEST_MINUTES: Final = 60
 MOST_PROBLEMS: Final = 20
 

@@ -20,9 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import InputError
-from infra.season.history import Floats, History, parse_history, read_bytes, utc_offsets
+from infra.season.history import (
+    MINUTES_A_DAY,
+    Floats,
+    History,
+    parse_history,
+    read_bytes,
+    utc_offsets,
+)
 
-MINUTES_A_DAY: Final = 1440
 VERSION: Final = 1
 """Part of the cache's key: raise it when the same history would be learnt differently."""
 
@@ -254,7 +260,7 @@ def _learn(
 
 
 def _base(label: str | None) -> str:
-    return (label or "").partition("/")[0]
+    return (label or "").partition("/")[0].partition(":")[0]
 
 
 def _observed(table: Floats) -> int:
