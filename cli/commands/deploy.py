@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,6 +12,9 @@ from cli.context import Context, pass_context
 
 if TYPE_CHECKING:
     from cli.stack import OpenStack, Outcome
+
+# More changes than these are counted by type instead of listed.
+MOST_ROWS: Final = 30
 
 
 @click.command("preview", epilog="Example: firstbell preview -s demo")
@@ -169,23 +173,36 @@ def _show(
             | (more or {}),
         )
         return
-    if outcome.changes:
+    changes = [change for change in outcome.changes if everything or change.type.startswith("aws:")]
+    if len(changes) > MOST_ROWS and not everything:
+        counted = Counter((change.operation, _type(change.type)) for change in changes)
+        render.table(
+            f"{stack.name}: {kind} (--all lists each resource)",
+            ["operation", "resources", "type"],
+            [(operation, count, short) for (operation, short), count in sorted(counted.items())],
+        )
+    elif changes:
         render.table(
             f"{stack.name}: {kind}",
             ["operation", "type", "name", "properties"],
             [
                 (
                     change.operation,
-                    change.type.removeprefix("aws:").split(":", 1)[-1].split("/")[-1],
+                    _type(change.type),
                     change.name,
                     _properties([entry.path for entry in change.properties], everything),
                 )
-                for change in outcome.changes
-                if everything or not change.type.startswith("firstbell:")
+                for change in changes
             ],
         )
     counts = ", ".join(f"{count} {operation}" for operation, count in outcome.counts().items())
     render.text(f"{stack.name}: {counts or 'no resources'}")
+
+
+def _type(token: str) -> str:
+    """`aws:ec2/vpc:Vpc` as people say it: ec2 Vpc."""
+    module, _, name = token.removeprefix("aws:").partition(":")
+    return f"{module.split('/')[0]} {name}"
 
 
 def _properties(paths: list[str], everything: bool) -> str:
