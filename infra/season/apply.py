@@ -7,6 +7,7 @@ changed size is an update in place and a changed time is another action.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,10 +47,8 @@ def actions_at(target: PlanTarget, *, target_name: str, now: datetime) -> list[L
     return live
 
 
-def name_of(target_name: str, request: object) -> str:
+def name_of(target_name: str, request: Mapping[str, object]) -> str:
     """A name that is a hash of the action's time: recurrence, zone, first occurrence and end."""
-    if not isinstance(request, dict):
-        raise TypeError(request)
     parts = [target_name]
     for key in ("Recurrence", "Schedule", "TimeZone", "Timezone", "StartTime", "EndTime"):
         parts.append(str(request.get(key)))

@@ -107,6 +107,8 @@ def solve(days: Ints, weekdays: Ints, *, allowed: Bools, least: int, budget: int
     Raises:
         BudgetTooSmallError: `budget` actions are too few.
     """
+    if budget < 0:
+        raise BudgetTooSmallError(None)
     days = np.maximum(days, least)
     distinct, row_of = _distinct(days)
     weights = np.bincount(row_of, minlength=len(distinct)).astype(np.float64)

@@ -20,7 +20,7 @@ from infra.errors import InputError, Problem, Problems
 from infra.season import compile as compiler
 from infra.season import limits, optimise, simulate
 from infra.season.calendar import DAY, day_kinds, midnight
-from infra.season.capacity import Bounds, Need, by_wall_day, floors, needs
+from infra.season.capacity import Bounds, Need, bounds_of, by_wall_day, floors, needs
 from infra.season.demand import Forecast, Kinds, forecast
 from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number
 from infra.season.season_file import Season, read_season, sha256_of
@@ -168,8 +168,11 @@ def _kinds(season: Season, grid: Grid, problems: list[Problem]) -> dict[str, Kin
     kinds: dict[str, Kinds] = {}
     for market in season.markets:
         try:
-            # One day more on either side, for markets in other zones.
-            kinds[market.name] = day_kinds(market, grid.first - DAY, grid.last + DAY)
+            # The whole horizon, whatever part of it is planned, so that the same is learnt from a
+            # history; and one day more on either side, for markets in other zones.
+            first = min(season.horizon.from_, grid.first)
+            last = max(season.horizon.to, grid.last)
+            kinds[market.name] = day_kinds(market, first - DAY, last + DAY)
         except InputError as error:
             problems.append(
                 Problem(error.where or f"markets/{market.name}", error.what, error.why or error.fix)
@@ -197,7 +200,9 @@ def build_plan(
         season=season.name,
         covers_from=prepared.grid.first,
         covers_to=prepared.grid.last,
-        inputs_sha256=inputs_sha256(season, bounds or {}, prepared.grid, prepared.kinds),
+        inputs_sha256=inputs_sha256(
+            season, {n.name: n.bounds for n in prepared.needs}, prepared.grid, prepared.kinds
+        ),
         targets=targets,
         warnings=prepared.forecast.notes,
     )
@@ -292,7 +297,8 @@ def _windows(
 def inputs_sha256(
     season: Season, bounds: Mapping[str, Bounds], grid: Grid, kinds: Mapping[str, Kinds]
 ) -> str:
-    """Everything that the plan depends on: season, stack's bounds, files, calendar, planner."""
+    """Everything that the plan depends on: season, each target's bounds (its own, or taken from the
+    stack), files, calendar, planner."""
     return _sha256(
         {
             "planner": PLANNER_VERSION,
@@ -393,9 +399,14 @@ def check_plan(
     grid = Grid(season.zone, plan.covers_from, plan.covers_to)
     renew = "run `firstbell season plan` and commit the result"
     kinds = _kinds(season, grid, problems)
+    effective = {
+        name: found
+        for name, target in season.capacity.items()
+        if (found := bounds_of(name, target, bounds.get(name), problems)) is not None
+    }
     if problems:
         raise Problems(str(season.path), problems)
-    if inputs_sha256(season, bounds, grid, kinds) != plan.inputs_sha256:
+    if inputs_sha256(season, effective, grid, kinds) != plan.inputs_sha256:
         raise InputError(
             f"the plan of season {season.name} is stale",
             where=str(season.path),

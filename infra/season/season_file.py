@@ -377,7 +377,7 @@ class Season(Strict):
     version: Literal[1]
     timezone: Zone
     horizon: Span
-    markets: Annotated[tuple[Market, ...], Field(min_length=1)]
+    markets: tuple[Market, ...]
     demand: Demand
     capacity: Annotated[dict[str, Target], Field(min_length=1)]
     limits: Limits = Limits()
@@ -413,6 +413,8 @@ class Season(Strict):
     @field_validator("markets")
     @classmethod
     def _names_differ(cls, markets: tuple[Market, ...]) -> tuple[Market, ...]:
+        if not markets:
+            raise ValueError("list at least one market")
         names = [market.name for market in markets]
         for name in sorted(set(names)):
             if names.count(name) > 1:
