@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import botocore.config
 import botocore.exceptions
+import botocore.parsers
 
 from cli.localcloud.provider import rules
 from cli.localcloud.provider.validate import violations
@@ -96,6 +97,9 @@ class Cloud:
             ) from error
         except botocore.exceptions.BotoCoreError as error:
             raise AwsError(operation, type(error).__name__, str(error)) from error
+        except botocore.parsers.ResponseParserError as error:
+            reason = "the local cloud failed at this request and answered with no AWS error"
+            raise AwsError(operation, "InternalFailure", reason) from error
 
     def check(
         self, service: str, operation: str, request: dict[str, Any], *, preview: bool = False

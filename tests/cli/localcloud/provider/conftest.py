@@ -41,16 +41,17 @@ class Moto:
 
 
 @pytest.fixture(scope="session")
-def moto() -> Iterator[Moto]:
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("moto") / "moto.log").open("w")
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         env=os.environ
         | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
     )
     for _ in range(200):
         with socket.socket() as probe:
@@ -60,6 +61,7 @@ def moto() -> Iterator[Moto]:
     yield Moto(f"http://127.0.0.1:{port}")
     server.terminate()
     server.wait(10)
+    log.close()
 
 
 @dataclass

@@ -72,7 +72,7 @@ def everything(variant: Variant = Variant()) -> None:
         gateway_id=gateway.id,
     )
     aws.ec2.RouteTableAssociation("association", route_table_id=table.id, subnet_id=subnets[0].id)
-    address = aws.ec2.Eip("address", domain="vpc", tags=tags)
+    address = aws.ec2.Eip(f"address-{variant.name}", domain="vpc", tags=tags)
     aws.ec2.NatGateway(
         "nat",
         allocation_id=address.id,
