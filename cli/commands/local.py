@@ -105,10 +105,7 @@ def reset(context: Context) -> None:
     render.text("The local cloud is gone, with all its resources, states and its clock.")
 
 
-@command.command(
-    epilog="Examples: firstbell local advance --to 2026-12-07T07:55+01:00, "
-    "firstbell local advance --by 1h30m"
-)
+@command.command(epilog="Example: firstbell local advance --to 2026-12-07T07:55+01:00")
 @click.option("--to", type=Time(), help="The time to move the clock to.")
 @click.option("--by", type=Duration(), help="How far to move it: 90m, 1h30m, 7d.")
 @pass_context
@@ -175,13 +172,13 @@ def advance(context: Context, to: datetime | None, by: timedelta | None) -> None
     )
 
 
-@command.command(epilog='Example: eval "$(firstbell local env -s demo)"')
+@command.command(epilog="Example: firstbell local env -s demo")
 @pass_context
 def env(context: Context) -> None:
     """Print the exports with which pulumi, aws and boto3 reach the local cloud.
 
-    With -s NAME the stack is made ready too, for:
-    pulumi -C .firstbell/local/project preview -s NAME
+    Read them into a shell with eval "$(firstbell local env -s NAME)". With -s NAME the stack is
+    made ready too, for pulumi -C .firstbell/local/project preview -s NAME.
     """
     from cli.localcloud import project, server
 

@@ -32,7 +32,11 @@ def text(moment: datetime) -> str:
 def stands_at() -> datetime | None:
     """The clock's time, or None before the first start."""
     record = files.read_json(path())
-    return None if record is None else parse(str(record["now"]), str(path()))
+    if record is None:
+        return None
+    if "now" not in record:
+        raise files.SpoiltError(path())
+    return parse(str(record["now"]), str(path()))
 
 
 def read() -> datetime:

@@ -11,6 +11,17 @@ from typing import Any
 from infra.errors import FirstbellError
 
 
+class SpoiltError(FirstbellError):
+    """A record is not what we wrote."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            "the local cloud's record cannot be read",
+            where=str(path),
+            fix="start afresh: firstbell local reset",
+        )
+
+
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Replace a file in one step, so that a reader or a kill never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,22 +45,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON record, or None when there is none.
 
     Raises:
-        FirstbellError: the file is not what we wrote.
+        SpoiltError: the file is not what we wrote.
     """
     try:
         record = json.loads(path.read_text())
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise _spoilt(path) from error
+        raise SpoiltError(path) from error
     if not isinstance(record, dict):
-        raise _spoilt(path)
+        raise SpoiltError(path)
     return record
-
-
-def _spoilt(path: Path) -> FirstbellError:
-    return FirstbellError(
-        "the local cloud's record cannot be read",
-        where=str(path),
-        fix="start afresh: firstbell local reset",
-    )

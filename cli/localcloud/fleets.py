@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from cli.localcloud import files
+from cli.localcloud import clock, files
 from infra import paths
 from infra.clock import parse
 
@@ -85,7 +85,7 @@ def in_service(cloud: Cloud, group: str, at: datetime) -> int:
         )
         for found in answer["AutoScalingGroups"]:
             boot = _boot(found["Tags"], GROUP_BOOT_MINUTES)
-            launched = _launched(Record.read(), region, group, _instances(found), at)
+            launched = _launched(Record.read(), region, group, _instances(found), clock.read())
             return sum(moment + boot <= at for moment in launched.values())
     return 0
 
@@ -97,7 +97,9 @@ def replicas_in_service(cloud: Cloud, cluster_id: str, at: datetime) -> int:
         for found in _pages(rds, "describe_db_clusters", "DBClusters"):
             if found["DBClusterIdentifier"] == cluster_id and found["Status"] == "available":
                 boot = _boot(found["TagList"], READER_BOOT_MINUTES)
-                launched = _launched(Record.read(), region, cluster_id, _readers(found), at)
+                launched = _launched(
+                    Record.read(), region, cluster_id, _readers(found), clock.read()
+                )
                 return sum(moment + boot <= at for moment in launched.values())
     return 0
 

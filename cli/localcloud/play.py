@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from cli.localcloud import fleets
 from cli.localcloud.fleets import Cloud, Cluster, Fleet, Group
@@ -280,9 +281,10 @@ def _explained(doing: str) -> Generator[None]:
     """Turn AWS's errors into ours, saying what was being done."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
+        # moto answers what it stumbles over with a page of HTML: the first line says enough.
         raise FirstbellError(
-            f"{doing} failed: {error}",
+            f"{doing} failed: {str(error).splitlines()[0]}",
             why="the local cloud refused or is gone; its clock has not moved",
             fix="firstbell local status, then run the command again",
         ) from error

@@ -87,7 +87,9 @@ def environment(cloud: LocalCloud, stack: str | None = None) -> dict[str, str]:
         "FIRSTBELL_HOME": str(paths.home()),
         "FIRSTBELL_STACKS": str(paths.stacks()),
         "PULUMI_HOME": str(local / "pulumi"),
-        "PULUMI_BACKEND_URL": (local / "state").as_uri(),
+        # Without side files: a killed engine was measured to leave an empty one, and the state
+        # could not be read any more. The state itself is replaced in one step.
+        "PULUMI_BACKEND_URL": (local / "state").as_uri() + "?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase_file(local)),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

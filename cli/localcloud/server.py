@@ -55,7 +55,7 @@ class LocalCloud:
 
     def client(self, service: str, region: str) -> Any:
         """A boto3 client that can reach nothing but this server."""
-        return _session(region).client(service, endpoint_url=self.endpoint, config=_client_config())
+        return _client(self.endpoint, service, region)
 
     def regions(self) -> list[str]:
         """The Regions in which something may be scheduled.
@@ -130,7 +130,8 @@ def reset() -> None:
     Nothing outside the local cloud's folder is touched.
     """
     with _lock() as lock_file:
-        _kill_recorded()
+        with suppress(files.SpoiltError):  # a server that no record names ends by itself
+            _kill_recorded()
         for child in paths.local_cloud().iterdir():
             if child == lock_file:
                 continue
@@ -203,7 +204,10 @@ def _recorded() -> LocalCloud | None:
     record = files.read_json(record_path())
     if record is None:
         return None
-    return LocalCloud(str(record["endpoint"]), str(record["generation"]), int(record["pid"]))
+    try:
+        return LocalCloud(str(record["endpoint"]), str(record["generation"]), int(record["pid"]))
+    except (KeyError, ValueError) as error:
+        raise files.SpoiltError(record_path()) from error
 
 
 def _process(cloud: LocalCloud) -> psutil.Process | None:
@@ -365,11 +369,12 @@ def _lost() -> FirstbellError:
 
 
 @functools.cache
-def _client_config() -> Any:
+def _client(endpoint: str, service: str, region: str) -> Any:
     from botocore.config import Config
 
     # Loopback needs neither a proxy nor patience.
-    return Config(proxies={}, retries={"max_attempts": 1}, connect_timeout=5, read_timeout=60)
+    config = Config(proxies={}, retries={"max_attempts": 1}, connect_timeout=5, read_timeout=60)
+    return _session(region).client(service, endpoint_url=endpoint, config=config)
 
 
 @functools.cache
