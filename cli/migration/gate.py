@@ -1,0 +1,179 @@
+"""The go/no-go list: what must be true before the fence, each item a fact or a person's word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cli.migration import budget, catalogue
+from cli.migration.machine import TIMED, Run
+from cli.migration.spec import REQUIRED_GATE, parse_duration, show_duration
+from infra.errors import FirstbellError
+
+# More than this is no lag that a drain inside the fence should begin with.
+MOST_LAG_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of the list."""
+
+    name: str
+    green: bool
+    detail: str
+
+
+def rehearsals(run: Run) -> list[budget.Rehearsal]:
+    """The rehearsals that were finished, oldest first."""
+    kept = run.journal.fact("rehearsals")
+    return [
+        budget.Rehearsal(
+            at=datetime.fromisoformat(each["at"]),
+            steps=each["steps"],
+            revert=each["revert"],
+            rows=each["rows"],
+            bytes=each["bytes"],
+        )
+        for each in (kept if isinstance(kept, list) else [])
+    ]
+
+
+def window(run: Run) -> timedelta:
+    """The window that was asked for, or the file's."""
+    asked = run.journal.fact("window length")
+    return parse_duration(asked) if isinstance(asked, str) else run.spec.window
+
+
+def live_estimates(run: Run, done: list[budget.Rehearsal]) -> dict[str, float]:
+    """Seconds per step from what is true now: the backlog, the rows, the files, the old TTL."""
+    estimates: dict[str, float] = {"switch": run.spec.switch.old_ttl.total_seconds()}
+    if run.rehearsing:
+        return {}
+    slot = run.source.slot(run.forward.name)
+    rate = run.journal.fact("apply rate")
+    if slot is not None and isinstance(rate, int | float) and rate > 0:
+        estimates["drain"] = slot.behind_bytes / rate
+    rows, _ = catalogue.row_estimates(run.source)
+    if done and done[-1].rows:
+        # A scratch copy of today's size: more rows take proportionally longer.
+        estimates["verify"] = done[-1].steps.get("verify", 0.0) * rows / done[-1].rows
+    passes = run.journal.fact("file pass seconds")
+    if isinstance(passes, Mapping):
+        estimates["finalize"] = max((each.steps.get("finalize", 0.0) for each in done), default=0.0)
+        estimates["finalize"] += sum(float(seconds) for seconds in passes.values())
+    return estimates
+
+
+def plan(run: Run) -> budget.Budget | None:
+    """The budget as of now, or None without a rehearsal."""
+    done = rehearsals(run)
+    if not done:
+        return None
+    return budget.plan(window(run), TIMED, done, live_estimates(run, done))
+
+
+def evaluate(run: Run) -> list[Item]:
+    """Every item of the list as it stands now."""
+    from cli.migration import states
+
+    items: list[Item] = []
+    if not run.rehearsing:
+        items += _spoken(run)
+        planned = plan(run)
+        if planned is None:
+            items.append(Item("rehearsed", False, "no rehearsal: firstbell migrate rehearse"))
+        else:
+            items.append(Item("rehearsed", True, planned.honesty))
+            items.append(
+                Item(
+                    "window",
+                    planned.fits,
+                    f"P90 {_seconds(planned.total)} of at most {_seconds(planned.allowed)}"
+                    f" (window {show_duration(planned.window)} less revert"
+                    f" {_seconds(planned.revert)})",
+                )
+            )
+    changed = states.drift(run)
+    items.append(
+        Item("schema", not changed, "; ".join(str(each) for each in changed[:5]) or "equal")
+    )
+    ready, total = run.target.relations_ready(run.forward.name)
+    items.append(Item("tables", ready == total > 0, f"{ready} of {total} follow the stream"))
+    slot = run.source.slot(run.forward.name)
+    if slot is None or slot.lost:
+        items.append(Item("slot", False, "lost: firstbell migrate abort --discard"))
+    else:
+        items.append(
+            Item(
+                "lag",
+                slot.behind_bytes <= MOST_LAG_BYTES,
+                f"{slot.behind_bytes / 1e6:.1f} MB behind",
+            )
+        )
+    if run.source.prepared_transactions():
+        items.append(Item("prepared transactions", False, "they would commit after the fence"))
+    bad = run.journal.fact("last verification")
+    if isinstance(bad, dict) and bad.get("differences"):
+        items.append(Item("verification", False, f"{len(bad['differences'])} differences"))
+    return items
+
+
+def _spoken(run: Run) -> list[Item]:
+    items: list[Item] = []
+    named = {each.name: each for each in run.spec.gate}
+    for name in dict.fromkeys((*REQUIRED_GATE, *named)):
+        item = named.get(name)
+        if item is None:
+            items.append(Item(name, False, "nobody answers for it: add it under gate:"))
+        elif item.attested is not None:
+            items.append(Item(name, True, f"attested by {item.attested}"))
+        else:
+            try:
+                Run.command(f"gate {name}", item.command or [])
+            except FirstbellError as error:
+                items.append(Item(name, False, str(error)))
+            else:
+                items.append(Item(name, True, "command exited with 0"))
+    return items
+
+
+def _seconds(value: float) -> str:
+    return show_duration(timedelta(seconds=value))
+
+
+def open_window(run: Run) -> None:
+    """Write down when the window ends and when each step must be over."""
+    planned = plan(run)
+    if planned is None:
+        return
+    start = run.now()
+    run.journal.remember(
+        "window",
+        {
+            "start": start.isoformat(),
+            "end": (start + planned.window).isoformat(),
+            "revert_seconds": planned.revert,
+            "honesty": planned.honesty,
+        },
+    )
+    run.journal.remember(
+        "latest_finish",
+        {name: at.isoformat() for name, at in planned.latest_finish(start).items()},
+    )
+
+
+def extend(run: Run, length: timedelta) -> None:
+    """Move the window's end and every latest finish."""
+    for key in ("window", "latest_finish"):
+        kept = run.journal.fact(key)
+        if not isinstance(kept, dict):
+            continue
+        moved = {
+            name: (datetime.fromisoformat(at) + length).isoformat()
+            if name not in ("start", "revert_seconds", "honesty")
+            else at
+            for name, at in kept.items()
+        }
+        run.journal.remember(key, moved)

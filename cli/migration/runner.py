@@ -1,0 +1,322 @@
+"""The process that carries a migration: builds its Run, watches, and drives the machine.
+
+`python -m cli.migration.runner NAME` is what the supervisor starts. One runner at a time: a file
+lock that dies with the process, the owner row on both databases, an advisory lock on the source.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+from filelock import FileLock, Timeout
+
+from cli.migration import catalogue, checksums, files, spec
+from cli.migration.journal import Journal, root
+from cli.migration.machine import FINAL, Run, drive
+from cli.migration.postgres import RunnerLock, Server
+from cli.migration.states import STATES, drift
+from infra.errors import FirstbellError, InputError
+
+# DDL must be noticed within five seconds.
+WATCH_SECONDS: Final = 1.0
+DDL_SECONDS: Final = 3.0
+FILES_SECONDS: Final = 60.0
+CHECKSUM_SECONDS: Final = 3600.0
+_LOCK_SECONDS: Final = 20.0
+
+
+def servers(migration: str, read: spec.Spec) -> tuple[Server, Server]:
+    """Both sides, as the migration's file names them; nothing is connected yet.
+
+    Raises:
+        InputError: a reference leads nowhere.
+    """
+    where = f"{spec.folder() / migration}.yaml"
+    made: list[Server] = []
+    for side, database in (("source", read.source), ("target", read.target)):
+        dsn = spec.connection(database.dsn, f"{where}: {side}.dsn")
+        peer = spec.connection(database.peer_dsn, f"{where}: {side}.peer_dsn")
+        made.append(Server(side, dsn, peer, migration))
+    return made[0], made[1]
+
+
+def trees(migration: str, read: spec.Spec) -> list[files.Tree]:
+    """The file trees of a migration, with their manifests on this runner."""
+    return [files.Tree(each, root(migration) / f"files-{each.name}.db") for each in read.files]
+
+
+def build(migration: str, journal: Journal) -> Run:
+    """Everything that a run needs.
+
+    Raises:
+        InputError: the migration's file or a secret is not usable.
+    """
+    read = spec.load(spec.folder() / f"{migration}.yaml")
+    source, target = servers(migration, read)
+    accepted = journal.fact("accepted")
+    return Run(
+        name=f"{os.uname().nodename}:{os.getpid()}",
+        spec=read,
+        journal=journal,
+        source=source,
+        target=target,
+        trees=trees(migration, read),
+        accepted=frozenset(str(each) for each in accepted)
+        if isinstance(accepted, list)
+        else frozenset(),
+    )
+
+
+def file_lock(migration: str) -> FileLock:
+    """The lock that this runner's process holds, and that dies with it."""
+    folder = root(migration)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "runner.lock")
+
+
+def alive(migration: str) -> bool:
+    """Whether a runner of this migration works on this machine."""
+    lock = file_lock(migration)
+    try:
+        with lock.acquire(blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+class Watch(threading.Thread):
+    """Looks at both sides every second, beside whatever the runner does, and publishes it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._run = Run(run.name, run.spec, run.journal, run.source.clone(), run.target.clone())
+        self._ended = threading.Event()
+        self._last_ddl = 0.0
+        self._last_lag: tuple[float, int] | None = None
+        self._alarmed: set[str] = set()
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join(timeout=5)
+
+    def run(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            try:
+                self.look()
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                self._run.journal.show(unreachable=str(error).strip())
+                self._run.source.close()
+                self._run.target.close()
+            except psycopg.Error as error:
+                # An object that is being made or dropped this moment; the next look sees it.
+                self._run.journal.show(watch=str(error).strip())
+        self._run.source.close()
+        self._run.target.close()
+
+    def look(self) -> None:
+        """One look: who can write, lag, slots, drift."""
+        run, journal = self._run, self._run.journal
+        now = journal.current
+        writable = {s.side: s.open_to_applications() for s in (run.source, run.target)}
+        journal.show(writable=writable, unreachable=None)
+        for link in (run.forward, run.back):
+            slot = link.publisher.slot(link.name)
+            if slot is None:
+                journal.show(**{link.name: None})
+                if link is run.back and now.state == "hold":
+                    journal.remember("reverse lost", value=True)
+                continue
+            journal.show(
+                **{
+                    link.name: {
+                        "behind_bytes": slot.behind_bytes,
+                        "retained_bytes": slot.retained_bytes,
+                        "active": slot.active,
+                        "lost": slot.lost,
+                        "errors": link.subscriber.apply_errors(link.name),
+                    }
+                }
+            )
+            if slot.lost and now.state == "hold":
+                journal.remember("reverse lost", value=True)
+        self._apply_rate()
+        if now.state in ("soak", "hold") and time.monotonic() - self._last_ddl >= DDL_SECONDS:
+            self._last_ddl = time.monotonic()
+            self._ddl(now.state)
+
+    def _apply_rate(self) -> None:
+        """Bytes a second that the target applies, from how the lag shrinks while WAL is written."""
+        flushed = self._run.source.one(
+            "SELECT pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint FROM pg_replication_slots"
+            " WHERE slot_name = %s",
+            self._run.forward.name,
+        )
+        if flushed is None:
+            return
+        at = time.monotonic()
+        if self._last_lag is not None and flushed > self._last_lag[1]:
+            rate = (flushed - self._last_lag[1]) / (at - self._last_lag[0])
+            best = self._run.journal.fact("apply rate")
+            # What is applied in quiet times says nothing about what could be.
+            if not isinstance(best, int | float) or rate > best:
+                self._run.journal.remember("apply rate", rate)
+        self._last_lag = (at, int(flushed))
+
+    def _ddl(self, state: str) -> None:
+        found = drift(self._run)
+        behind = "target" if state == "soak" else "source"
+        alarms = {str(each): catalogue.healing(each, behind) for each in found}
+        self._run.journal.show(drift=[{"what": w, "heal": h} for w, h in alarms.items()])
+        for what, heal in alarms.items():
+            if what not in self._alarmed:
+                self._run.journal.note("ddl", what=what, heal=heal)
+        self._alarmed = set(alarms)
+
+
+@dataclass
+class Rest:
+    """What is done while the migration soaks or holds: file passes and full comparisons."""
+
+    ended: Callable[[], bool] = lambda: False
+    _next_files: float = 0.0
+    _next_sums: float = field(default_factory=lambda: time.monotonic() + CHECKSUM_SECONDS)
+
+    def __call__(self, run: Run) -> None:
+        if self.ended():
+            raise _LetGo
+        now = run.journal.current
+        if now.state == "soak":
+            self._pause_or_go(run, now.goal)
+        if run.trees and time.monotonic() >= self._next_files and now.goal != "pause":
+            seconds: dict[str, float] = {}
+            for tree in run.trees:
+                to = "target" if now.state == "soak" else "source"
+                begun = time.monotonic()
+                seen = tree.carry(to=to, stop=lambda: None)
+                seconds[tree.name] = time.monotonic() - begun
+                run.journal.note("file pass", tree=tree.name, to=to, **seen)
+            run.journal.remember("file pass seconds", seconds)
+            self._next_files = time.monotonic() + FILES_SECONDS
+        if now.state == "soak" and time.monotonic() >= self._next_sums:
+            compare(run)
+            self._next_sums = time.monotonic() + CHECKSUM_SECONDS
+        time.sleep(0.1)
+
+    @staticmethod
+    def _pause_or_go(run: Run, goal: str) -> None:
+        found = run.target.subscription(run.forward.name)
+        if found is None:
+            return
+        if goal == "pause" and found[1]:
+            run.effect("pause", lambda: run.target.disable_subscription(run.forward.name))
+            run.journal.outcome(0, "paused; the source keeps WAL meanwhile")
+        elif goal == "soak" and not found[1]:
+            run.effect(
+                "resume",
+                lambda: run.target.run(f'ALTER SUBSCRIPTION "{run.forward.name}" ENABLE'),
+            )
+            run.journal.outcome(0, "replicating again")
+
+
+class _LetGo(Exception):  # noqa: N818 (an order)
+    """The runner was told to end while there is nothing to do."""
+
+
+def compare(run: Run) -> dict[str, object]:
+    """Compare every row while users write, and remember what was found."""
+    source, target = run.source.clone(), run.target.clone()
+
+    def settle() -> None:
+        token, _ = source.put_token()
+        deadline = time.monotonic() + 30
+        while not target.has_token(token) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    try:
+        rows, found = checksums.compare_live(source, target, settle)
+    finally:
+        source.close()
+        target.close()
+    result: dict[str, object] = {
+        "at": run.now().isoformat(),
+        "rows": rows,
+        "seconds": round(time.monotonic() - started, 3),
+        "differences": [str(each) for each in found],
+    }
+    run.journal.remember("last verification", result)
+    run.journal.note("compared", **result)
+    return result
+
+
+def carry(run: Run, *, rest: Callable[[Run], None] | None = None, watch: bool = True) -> int:
+    """Drive the machine with the locks held; the last outcome's exit code."""
+    lock = RunnerLock(run.source)
+    thread = Watch(run) if watch else None
+    try:
+        _retry(lock.take)
+        _retry(lambda: run.source.refuse_other_owner(run.journal.uuid))
+        if thread is not None:
+            thread.start()
+        return drive(run, STATES, rest=rest)
+    finally:
+        if thread is not None and thread.is_alive():
+            thread.end()
+        lock.close()
+        run.source.close()
+        run.target.close()
+
+
+def _retry(do: Callable[[], None]) -> None:
+    """A server that restarts is waited for; another owner is not."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            do()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def main(arguments: list[str]) -> int:
+    """Carry the named migration until it is over, or told to go."""
+    migration = arguments[0]
+    journal = Journal.open(root(migration) / "journal.db", migration)
+    lock = file_lock(migration)
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        raise InputError(
+            f"another runner works on migration {migration} on this machine",
+            where=str(lock.lock_file),
+            fix=f"firstbell migrate status --migration {migration}",
+        ) from None
+    with lock:
+        run = build(migration, journal)
+        journal.show(runner={"pid": os.getpid(), "host": socket.gethostname()})
+        while journal.current.state not in FINAL:
+            try:
+                return carry(run, rest=Rest())
+            except psycopg.OperationalError as error:
+                journal.show(trouble=str(error).strip())
+                time.sleep(1)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except FirstbellError as failure:
+        sys.stderr.write(f"error: {failure}\n")
+        sys.exit(failure.exit_code)

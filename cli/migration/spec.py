@@ -1,0 +1,362 @@
+"""The migration file `stacks/migrations/NAME.yaml`: what moves, how the application is stopped.
+
+Secrets never stand in it: a connection is named by a reference (`env:`, `file:` or `secret:`) that
+is resolved when it is used. All errors of a file are reported together, each with its key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import psycopg
+import yaml
+from psycopg import conninfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from infra import paths
+from infra.errors import InputError, Problem, Problems, nearest
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def parse_duration(text: object) -> timedelta:
+    """Read `3h`, `90m`, `1h30m` or `10s`.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.fullmatch(str(text).strip())
+    if match is None or not any(match.groups()):
+        raise ValueError(f"{text!r} is not a duration; write it like 3h, 90m or 1h30m")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def show_duration(length: timedelta) -> str:
+    """A duration as people say it, to the second below an hour: `2h05m`, `4m10s`, `3.2s`."""
+    seconds = length.total_seconds()
+    sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
+    if seconds < 60:
+        return f"{sign}{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{sign}{minutes}m{rest:02d}s"
+    return f"{sign}{minutes // 60}h{minutes % 60:02d}m"
+
+
+def _reference(text: str) -> str:
+    if not re.match(r"(env|file|secret):.+", text):
+        raise ValueError(
+            "names no secret: write env:NAME, file:PATH or secret:ARN, never the secret itself"
+        )
+    return text
+
+
+def _command(value: object) -> object:
+    if isinstance(value, str):
+        words = shlex.split(value)
+        if not words:
+            raise ValueError("is empty")
+        return words
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(show_duration)]
+Reference = Annotated[str, AfterValidator(_reference)]
+# A command runs without a shell; a string is split as a shell would split it.
+Command = Annotated[list[str], BeforeValidator(_command), Field(min_length=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(_Model):
+    """One side's database: as the runner reaches it, and as the other server reaches it."""
+
+    dsn: Reference
+    peer_dsn: Reference
+    # Free space on its disk, as a person looked it up: SQL cannot see it.
+    free_space: str | None = Field(default=None, pattern=r"^\d+(MB|GB|TB)$")
+
+    @property
+    def free_bytes(self) -> int | None:
+        """Free space in bytes, or None when nobody said."""
+        if self.free_space is None:
+            return None
+        units = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+        return int(self.free_space[:-2]) * units[self.free_space[-2:]]
+
+
+class Side(_Model):
+    """How the application is stopped and started on one side."""
+
+    stop: list[Command] = []
+    start: list[Command] = []
+    maintenance_on: list[Command] = []
+    maintenance_off: list[Command] = []
+
+
+class Smoke(_Model):
+    """One smoke test: a command that exits 0, or an address that answers."""
+
+    name: str
+    command: Command | None = None
+    url: str | None = None
+    status: int = 200
+    contains: str | None = None
+    # Over the private address before users are let in, or from outside afterwards.
+    when: Literal["before", "after"] = "before"
+    timeout: Duration = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Smoke:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("needs either command or url")
+        return self
+
+
+class Application(_Model):
+    """The application, and the commands that act on it; they run on the runner."""
+
+    kind: Literal["moodle", "openedx", "canvas", "generic"]
+    source: Side
+    target: Side
+    smoke: list[Smoke] = []
+
+    @model_validator(mode="after")
+    def _stoppable(self) -> Application:
+        for name, side in (("source", self.source), ("target", self.target)):
+            if not side.stop:
+                raise ValueError(
+                    f"{name}.stop is missing: web servers and jobs must stop before the fence"
+                )
+        return self
+
+
+class Switch(_Model):
+    """What sends users to the target, and back."""
+
+    to_target: list[Command]
+    to_source: list[Command]
+    # How long resolvers may keep the old address.
+    old_ttl: Duration = timedelta(seconds=60)
+
+
+class Files(_Model):
+    """A tree of files that both sides use."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    source: Path
+    target: Path
+    # `moodle` leaves caches out and unites `filedir`, whose names are the SHA-1 of the content.
+    layout: Literal["plain", "moodle"] = "plain"
+    exclude: list[str] = []
+
+
+class Gate(_Model):
+    """One item of the go/no-go list: a command that exits 0, or a named person's word."""
+
+    name: str
+    command: Command | None = None
+    attested: str | None = Field(default=None, description="who, and when")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Gate:
+        if (self.command is None) == (self.attested is None):
+            raise ValueError("needs either command or attested: WHO, WHEN")
+        return self
+
+
+class Rehearsal(_Model):
+    """A scratch server, and what stands in for the application's commands on it."""
+
+    dsn: Reference
+    peer_dsn: Reference
+    stop: list[Command] = []
+    start: list[Command] = []
+    switch: list[Command] = []
+    smoke: list[Smoke] = []
+
+
+class Spec(_Model):
+    """A whole migration."""
+
+    version: Literal[1]
+    source: Database
+    target: Database
+    files: list[Files] = []
+    application: Application
+    switch: Switch
+    window: Duration = timedelta(hours=3)
+    rehearsal: Rehearsal | None = None
+    gate: list[Gate] = []
+    # The most WAL that a side keeps for a stalled other side before it gives the slot up.
+    retained_wal: str = Field(default="64GB", pattern=r"^\d+(MB|GB|TB)$")
+
+
+# The gate's items that every migration must answer, by command or by a person's word.
+REQUIRED_GATE: Final = ("backup restored", "dns ttl lowered", "secrets equal")
+
+
+def folder() -> Path:
+    """Where migration files live."""
+    return paths.stacks() / "migrations"
+
+
+def names() -> list[str]:
+    """The migrations there are."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def choose(name: str | None) -> str:
+    """The migration's name: the given one, or the only one there is.
+
+    Raises:
+        InputError: no such migration, or none was named and there is not exactly one.
+    """
+    known = names()
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        raise InputError(
+            "no migration was named",
+            where="--migration",
+            fix=f"add --migration NAME, one of: {', '.join(known) or 'none exist yet'}",
+        )
+    if name not in known:
+        close = nearest(name, known)
+        raise InputError(
+            f"there is no migration {name!r}",
+            where="--migration",
+            fix=f"did you mean {close}?" if close else f"write {folder() / f'{name}.yaml'}",
+        )
+    return name
+
+
+def load(path: Path) -> Spec:
+    """Read a migration file.
+
+    Raises:
+        InputError: the file is missing or is not YAML.
+        Problems: keys are unknown, missing or wrong; all of them.
+    """
+    if not _NAME.fullmatch(path.stem):
+        raise InputError(
+            f"{path.stem!r} cannot name a migration",
+            where=str(path),
+            why="slots, roles and publications are named after it",
+            fix="use small letters, digits, - and _, beginning with a letter, at most 31",
+        )
+    try:
+        raw: object = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=str(path)) from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError("not readable as YAML", where=str(path), why=str(error)) from error
+    try:
+        return Spec.model_validate(raw)
+    except ValidationError as error:
+        raise Problems(str(path), _problems(error)) from error
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    problems: list[Problem] = []
+    for item in error.errors(include_input=False, include_url=False):
+        key = ".".join(str(part) for part in item["loc"]) or "the file"
+        message, fix = item["msg"].removeprefix("Value error, "), None
+        if item["type"] == "extra_forbidden":
+            message = "unknown key"
+            close = nearest(str(item["loc"][-1]), _known_keys(item["loc"][:-1]))
+            fix = f"did you mean {close}?" if close else None
+        elif item["type"] == "missing":
+            message = "is missing"
+        problems.append(Problem(key, message, fix))
+    return problems
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    model: type[BaseModel] = Spec
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_in(inner)) is not None:
+            return found
+    return None
+
+
+def resolve(reference: str, where: str) -> str:
+    """Fetch the secret that a reference names.
+
+    Raises:
+        InputError: it is not there. The message never holds the secret.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name)
+        if not value:
+            raise InputError(f"the variable {name} is not set", where=where, fix=f"export {name}=…")
+        return value
+    if kind == "file":
+        try:
+            return Path(name).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {name}", where=where, why=str(error)) from error
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
+    except (BotoCoreError, ClientError) as error:
+        raise InputError(f"cannot read secret {name}", where=where, why=str(error)) from error
+    return answer["SecretString"]
+
+
+def connection(reference: str, where: str) -> dict[str, str]:
+    """The parts of the connection string that a reference names.
+
+    Raises:
+        InputError: it is missing or malformed. libpq's own message would quote the secret.
+    """
+    text = resolve(reference, where)
+    try:
+        parts = conninfo.conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        parts = {}
+    if not parts.get("host") or not parts.get("dbname") or not parts.get("user"):
+        raise InputError(
+            f"{reference} is no usable connection string",
+            where=where,
+            fix="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or host=… dbname=… user=…",
+        ) from None
+    return {key: str(value) for key, value in parts.items() if value is not None}

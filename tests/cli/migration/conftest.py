@@ -1,0 +1,117 @@
+"""Real servers: initialised once a session, copied and started anew for every test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.migration import runner
+from cli.migration.journal import Journal, root
+from cli.migration.machine import Run
+from cli.migration.proof.scene import Scene
+from cli.migration.proof.servers import PostgresServer, binaries
+
+
+@pytest.fixture(scope="session")
+def templates() -> Iterator[Callable[[int], PostgresServer]]:
+    """Initialised and stopped servers by version."""
+    made: dict[int, PostgresServer] = {}
+
+    def get(version: int) -> PostgresServer:
+        if binaries(version) is None:
+            pytest.skip(f"no PostgreSQL {version} on this machine")
+        if version not in made:
+            made[version] = PostgresServer.create(version, fsync=False)
+            made[version].stop()
+        return made[version]
+
+    yield get
+    for server in made.values():
+        server.remove()
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that the servers' user may enter, with firstbell's own folders in it."""
+    folder = Path(tempfile.mkdtemp(prefix="firstbell-test-"))
+    folder.chmod(0o755)
+    monkeypatch.setenv("FIRSTBELL_HOME", str(folder / "home"))
+    monkeypatch.setenv("FIRSTBELL_STACKS", str(folder / "stacks"))
+    before = dict(os.environ)
+    yield folder
+    for key in os.environ.keys() - before.keys():
+        del os.environ[key]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def stage(home: Path, templates: Callable[[int], PostgresServer]) -> Iterator[Callable[..., Scene]]:
+    """Builds a scene between two versions."""
+    made: list[Scene] = []
+
+    def build(
+        source: int = 16, target: int = 18, *, rehearsal: int | None = None, **fill: int
+    ) -> Scene:
+        scene = Scene(
+            home,
+            templates(source).copy(),
+            templates(target).copy(),
+            rehearsal=templates(rehearsal).copy() if rehearsal else None,
+        )
+        made.append(scene)
+        scene.fill(**fill)
+        scene.write_spec()
+        return scene
+
+    yield build
+    for run in _runs:
+        run.source.close()
+        run.target.close()
+        for tree in run.trees:
+            tree.close()
+        run.journal.close()
+    _runs.clear()
+    for scene in made:
+        scene.remove()
+
+
+# The runs of the test at hand, to be closed with it.
+_runs: list[Run] = []
+
+
+def begin(scene: Scene) -> Run:
+    """Start the scene's migration and carry it to `soak`."""
+    journal = Journal.create(root(scene.name) / "journal.db", scene.name)
+    run = runner.build(scene.name, journal)
+    _runs.append(run)
+    assert runner.carry(run, watch=False) == 0
+    assert journal.current.state == "soak"
+    return run
+
+
+def rehearsed(run: Run, seconds: float = 2.0) -> None:
+    """Write a rehearsal into the journal, where a test is about something else."""
+    steps = ("fence", "drain", "finalize", "verify", "flip", "switch", "smoke")
+    run.journal.remember(
+        "rehearsals",
+        [
+            {
+                "at": "2026-08-01T00:00:00+00:00",
+                "steps": dict.fromkeys(steps, seconds),
+                "revert": seconds * 4,
+                "rows": 1000,
+                "bytes": 100000,
+            }
+        ],
+    )
+
+
+def order(run: Run, goal: str) -> int:
+    """Give an order and carry it out in this process; its exit code."""
+    run.journal.order(goal)
+    return runner.carry(run, watch=False)

@@ -1,0 +1,45 @@
+"""The whole protocol on real servers, under a writer, without kills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cli.migration import preflight
+from cli.migration.proof.scene import Scene
+from tests.cli.migration.conftest import begin, order, rehearsed
+
+
+@pytest.mark.parametrize(("source", "target"), [(15, 18), (16, 18)])
+def test_a_migration_goes_there_and_back_and_there_without_losing_a_write(
+    stage: Callable[..., Scene], source: int, target: int
+) -> None:
+    scene = stage(source, target)
+    scene.start_load()
+    scene.wait_for_writes()
+    run = begin(scene)
+    rehearsed(run)
+    scene.wait_for_writes()
+    assert order(run, "cutover") == 0
+    scene.wait_for_writes()
+    assert order(run, "back") == 0
+    assert run.journal.current.state == "soak"
+    scene.wait_for_writes()
+    assert order(run, "cutover") == 0
+    scene.wait_for_writes()
+    assert order(run, "commit") == 0
+    scene.wait_for_writes()
+    scene.stop_load()
+
+    evidence = scene.evidence(scene.target)
+    assert (evidence.lost, evidence.doubled, evidence.overlaps) == ((), (), 0)
+    assert [change[:2] for change in evidence.changes] == [
+        ("source", "target"),
+        ("target", "source"),
+        ("source", "target"),
+    ]
+    assert evidence.acknowledged > 100
+    assert preflight.ours(run.source) == preflight.ours(run.target) == []
+    assert not run.source.open_to_applications()
+    assert run.target.open_to_applications()
