@@ -292,8 +292,9 @@ class _Group:
             since, count = self.started[0]
             taken = min(units, count)
             left = max(self.machine.drain_minutes, since + self.machine.min_run_minutes - t)
-            self.draining += taken
-            self.drained[t + left] += taken
+            if left:
+                self.draining += taken
+                self.drained[t + left] += taken
             units -= taken
             if taken == count:
                 self.started.popleft()
