@@ -1,6 +1,6 @@
 """Runs the season benchmark and prints its tables.
 
-    python -m tests.bench.season [--only NAME ...] [--floors OUT.npz]
+    python -m tests.bench.season [--only NAME ...] [--folder KEEP]
 
 Names: year, quarters, surge, bell, none, real, times, logs. `real` needs FIRSTBELL_BENCH_DATA.
 Every plan is made in a process of its own; times are those of the whole process. `--only year`
@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import yaml
 
 from tests.bench.season import generator, peers
 from tests.bench.season.generator import GROWTH, JUDGE, LEARN, MARKETS, Market
@@ -58,16 +59,8 @@ def plan(season: Path, home: Path, first: date | None = None, last: date | None 
     Raises:
         RuntimeError: the planner refused.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "cli.main",
-        "season",
-        "plan",
-        "--season",
-        str(season),
-        "--json",
-    ]
+    firstbell = str(Path(sys.executable).with_name("firstbell"))
+    command = [firstbell, "season", "plan", "--json", "--season", str(season)]
     command += ["--from", str(first)] if first else []
     command += ["--to", str(last)] if last else []
     began = time.perf_counter()
@@ -184,8 +177,12 @@ def show_peers(case: Case) -> None:
         "fixed weekly hours + target tracking",
         replay(case.demand, peers.weekly_hours(case.before, case.demand, case.growth)),
     )
-    static = peers.static_peak(case.before, case.demand, case.growth)
+    static = peers.static_peak(case.demand)
     row("static peak", replay(case.demand, static, scaling="none"))
+    row(
+        "perfect forecast, 8 steps a day at 0.75",
+        replay(case.demand, peers.perfect_steps(case.demand, BOOT, 8)),
+    )
     row(
         "perfect forecast, floor each minute at 0.75",
         replay(case.demand, peers.perfect(case.demand, BOOT)),
@@ -226,15 +223,10 @@ def explain(case: Case, run: Run, outcome: Outcome) -> None:
         )
     floor = floor_of(run.actions, case.start, len(case.demand))
     best = np.maximum(BASE, np.ceil(case.demand / 20))
-    hours = (np.arange(len(floor)) + _wall_shift(case)) // 60 % 24
+    hours = np.arange(len(floor)) // 60 % 24  # summer time; the load starts at midnight
     excess = (floor - best).clip(0) / best.sum()
     write("      floor above the optimum, by local hour, in % of the optimum:")
     write("      " + " ".join(f"{h}:{100 * excess[hours == h].sum():.1f}" for h in range(24)))
-
-
-def _wall_shift(case: Case) -> int:
-    offset = case.start.astimezone(ZONE).utcoffset() or timedelta()
-    return int(offset.total_seconds()) // 60
 
 
 # --- the cases ------------------------------------------------------------------------------------
@@ -282,8 +274,240 @@ def quarters(folder: Path) -> None:
         )
 
 
+def surge(folder: Path) -> None:
+    """40,000 logins per 20 minutes at 08:00 on a Monday, twice as many on Friday; announced."""
+    monday = date(2026, 3, 16)
+    factors = [2 ** (day / 4) for day in range(5)]
+    bursts = [
+        {
+            "name": f"{day:%a}",
+            "from": day,
+            "to": day,
+            "days": "all",
+            "at": "08:00",
+            "over": "20m",
+            "widen": "3m",
+            "logins": round(40_000 * factor),
+        }
+        for day, factor in zip([monday + timedelta(days=n) for n in range(5)], factors, strict=True)
+    ]
+    case = declared(folder / "surge", "surge week", bursts, monday, 7)
+    heading("Surge week, declared")
+    show_peers(case)
+    run = plan(case.season, folder / "home")
+    explain(case, run, show_plan(case, run, "firstbell"))
+
+
+def bell(folder: Path) -> None:
+    """20,000 connections more between 08:50 and 09:00 on every school day of four weeks."""
+    burst = {"name": "nine", "days": [*["mon", "tue", "wed", "thu", "fri"]], "at": "08:50"}
+    burst |= {"over": "10m", "widen": "3m", "logins": 20_000}
+    case = declared(folder / "bell", "bell", [burst], date(2026, 3, 2), 28)
+    heading("Bell of 20,000 in ten minutes, declared")
+    show_peers(case)
+    run = plan(case.season, folder / "home")
+    explain(case, run, show_plan(case, run, "firstbell"))
+
+
+def declared(
+    folder: Path, name: str, bursts: Sequence[Mapping[str, object]], first: date, days: int
+) -> Case:
+    """A quiet site learnt from eight weeks, and bursts that only the season file knows.
+
+    Real arrivals start up to some minutes off (normal, one minute), vary by 5 % in number and by
+    10 % a minute.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    market = replace(
+        MARKETS[1], users=40_000, terms=("2025-08-18..2026-06-11",), breaks=(), grading=()
+    )
+    last = first + timedelta(days=days - 1)
+    history = generator.load(market, first - timedelta(days=56), first - timedelta(days=1))
+    generator.write_csv(folder / "site.csv", *history)
+    season = folder / "season.yaml"
+    season.write_text(
+        generator.season(
+            [market],
+            ["site.csv"],
+            horizon={"from": first, "to": last},
+            demand={"history": [{"file": "site.csv", "market": "sweden"}], "bursts": list(bursts)},
+        )
+    )
+    start, end = moment(first), moment(last + timedelta(days=1))
+    demand = total([generator.load(market, first, last, seed=2)], start, end)
+    rng = np.random.default_rng(5)
+    for burst in bursts:
+        over = int(str(burst["over"]).rstrip("m"))
+        for n in range(days):
+            day = first + timedelta(days=n)
+            if isinstance(burst["days"], list):
+                if day.weekday() > 4:
+                    continue
+            elif day != burst["from"]:
+                continue
+            hour, _, minute = str(burst["at"]).partition(":")
+            at = moment(day) + timedelta(hours=int(hour), minutes=int(minute))
+            begin = (at - start) // timedelta(minutes=1) + round(float(rng.normal(0, 1)))
+            rate = int(str(burst["logins"])) * generator.REQUESTS_PER_LOGIN / over / 60
+            demand[begin : begin + over] += rate * rng.normal(1, 0.05) * rng.normal(1, 0.1, over)
+    return Case(name, season, start, total([history], start - timedelta(days=56), start), demand)
+
+
+def none(folder: Path) -> None:
+    """A shop-like load without terms: daily and weekly rhythm, and a level that wanders."""
+    folder = folder / "none"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(11)
+    first, judged, last = date(2025, 1, 6), date(2025, 7, 7), date(2025, 9, 28)
+    count = (last - first).days * 1440 + 1440
+    hours = np.arange(count) / 60
+    rhythm = 1 + 0.75 * np.sin((hours % 24 - 9) / 24 * 2 * np.pi)
+    rhythm *= np.where((hours // 24) % 7 > 4, 0.8, 1.0)
+    knots = np.cumsum(rng.normal(0, 0.02, count // 360 + 2))
+    knots -= np.linspace(0, knots[-1], len(knots))
+    rates = 400 * rhythm * np.exp(np.interp(np.arange(count) / 360, np.arange(len(knots)), knots))
+    rates = np.round(rates * rng.gamma(400, 1 / 400, count), 4)
+    utc = ZoneInfo("UTC")
+    begin = int(moment(first, utc).timestamp()) // 60
+    cut = (judged - first).days * 1440
+    generator.write_csv(folder / "site.csv", begin + np.arange(cut), rates[:cut])
+    case = plain(folder, "no school", (judged, last), before=rates[:cut], demand=rates[cut:])
+    heading("Load without a school calendar")
+    show_peers(case)
+    run = plan(case.season, folder / "home")
+    explain(case, run, show_plan(case, run, "firstbell"))
+
+
+def plain(
+    folder: Path, name: str, days: tuple[date, date], *, before: Floats, demand: Floats
+) -> Case:
+    """A season of one market in UTC without terms and holidays, learnt from `site.csv`."""
+    document = {
+        "version": 1,
+        "timezone": "UTC",
+        "horizon": {"from": days[0], "to": days[1]},
+        "markets": [{"name": "site"}],
+        "demand": {"history": [{"file": "site.csv", "market": "site"}]},
+        "capacity": capacity(),
+    }
+    season = folder / "season.yaml"
+    season.write_text(yaml.safe_dump(document))
+    return Case(name, season, moment(days[0], ZoneInfo("UTC")), before, demand)
+
+
+def real(folder: Path) -> None:
+    """Two weeks at a real load balancer: planned from the first, judged on the second."""
+    data = os.environ.get("FIRSTBELL_BENCH_DATA")
+    heading("Real load balancer, 5-minute rows, one week learnt, one judged")
+    if not data:
+        write("  skipped: FIRSTBELL_BENCH_DATA is not set")
+        return
+    folder = folder / "real"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        line.split(",")
+        for line in (Path(data) / "elb-requests-5min.csv").read_text().splitlines()[1:]
+    ]
+    at = [datetime.fromisoformat(stamp).replace(tzinfo=UTC) for stamp, _ in rows]
+    start = moment(at[0].date() + timedelta(days=1), ZoneInfo("UTC"))
+    # Requests per 5 minutes, scaled up so that the peak needs some dozen instances.
+    begin = int(start.timestamp()) // 60
+    rates = np.full(13 * 1440, np.nan)
+    for stamp, (_, value) in zip(at, rows, strict=True):
+        minute = int(stamp.timestamp()) // 60 - begin
+        if 0 <= minute < len(rates):
+            rates[minute : minute + 5] = float(value) / 300 * 400
+    known = np.flatnonzero(np.isfinite(rates))
+    rates = np.interp(np.arange(len(rates)), known, rates[known])
+    cut = 7 * 1440
+    generator.write_csv(folder / "site.csv", begin + np.arange(cut), rates[:cut])
+    first = start.date() + timedelta(days=7)
+    days = (first, first + timedelta(days=5))
+    case = plain(folder, "real", days, before=rates[:cut], demand=rates[cut:])
+    row("target tracking alone", replay(case.demand))
+    row("steps of one", replay(case.demand, scaling="step"))
+    static = peers.static_peak(case.demand)
+    row("static peak", replay(case.demand, static, scaling="none"))
+    run = plan(case.season, folder / "home")
+    explain(case, run, show_plan(case, run, "firstbell"))
+
+
+def times(folder: Path) -> None:
+    """Whole-process times and memory of planning, by markets and by years of history."""
+    write("\nTimes of `firstbell season plan`, whole process, 1-minute histories of a year each")
+    write(f"  {'':<44} {'learning too':>14} {'learnt before':>14} {'memory':>9}")
+    for count in (1, 5, 20):
+        case = school_year(folder / f"times-{count}", generator.copies(count))
+        with tempfile.TemporaryDirectory() as home:
+            cold, warm = plan(case.season, Path(home)), plan(case.season, Path(home))
+        write(
+            f"  {f'{count} markets':<44} {cold.seconds:>12.1f} s {warm.seconds:>12.1f} s"
+            f" {max(cold.megabytes, warm.megabytes):>6.0f} MB"
+        )
+    for years in (1, 3):
+        case = school_year(folder / f"times-{years}-years", MARKETS[1:2])
+        history = folder / f"times-{years}-years" / "sweden.csv"
+        first = LEARN[1] - timedelta(days=365 * years - 1)
+        generator.write_csv(history, *generator.load(MARKETS[1], first, LEARN[1]))
+        with tempfile.TemporaryDirectory() as home:
+            cold, warm = plan(case.season, Path(home)), plan(case.season, Path(home))
+        write(
+            f"  {f'1 market, {years} years of history':<44} {cold.seconds:>12.1f} s"
+            f" {warm.seconds:>12.1f} s {max(cold.megabytes, warm.megabytes):>6.0f} MB"
+        )
+
+
+LOG_LINE = (
+    '10.{n}.{m}.7 - - [{at:%d/%b/%Y:%H:%M:%S} +0200] "GET {path} HTTP/1.1" 200 5120 '
+    '"https://lms.example.org/my/" "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0"\n'
+)
+
+
+def logs(folder: Path) -> None:
+    """How fast a gigabyte of access log is counted, and in how much memory."""
+    path = folder / "access.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = ["/my/", "/course/view.php?id={k}", "/theme/app.css", "/api/courses/{k}/items/{m}"]
+    if not path.exists():
+        with path.open("w") as out:
+            for hour in range(24 * 8):
+                at = datetime(2026, 9, 7, tzinfo=UTC) + timedelta(hours=hour)
+                part = [
+                    LOG_LINE.format(
+                        n=k % 250, m=k % 199, at=at + timedelta(seconds=k // 10),
+                        path=paths[k % 4].format(k=k * 7 % 5000, m=k % 199),
+                    )
+                    for k in range(30_000)
+                ]  # fmt: skip
+                out.write("".join(part))
+    code = (
+        "import sys; from pathlib import Path; from infra.season.learn import learn; "
+        "learn([Path(sys.argv[1])])"
+    )
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    size = path.stat().st_size / 1e6
+    write(
+        f"\nAccess log of {size:,.0f} MB: {seconds:.1f} s, {size / seconds:.0f} MB/s "
+        f"({size / (usage.ru_utime + usage.ru_stime):.0f} MB/s of processor time), "
+        f"{usage.ru_maxrss / 1024:.0f} MB of memory"
+    )
+
+
 def main() -> int:
-    cases = {"year": year, "quarters": quarters}
+    cases: dict[str, Callable[[Path], None]] = {
+        "year": year,
+        "quarters": quarters,
+        "surge": surge,
+        "bell": bell,
+        "none": none,
+        "real": real,
+        "times": times,
+        "logs": logs,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=sorted(cases), default=list(cases))
     parser.add_argument("--folder", type=Path, help="keep histories here, to use them again")

@@ -14,8 +14,8 @@ Five markets, each with the calendar of two school years. A market's load in a m
   1.6 with a quiz of half the usual logins within six minutes at 10:00, up to 10 minutes off.
 - Luck of a day: lognormal, 7 %; wobble: lognormal, autocorrelated over ten minutes, 4 %; noise of a
   minute: 2 %.
-- On three days a year each market has a rush that nobody announced: half as much again for 20
-  minutes.
+- On about three days a year each market has a rush that nobody announced: half as much again for
+  20 minutes.
 - The second year is 1.15 times the first.
 """
 
@@ -128,12 +128,12 @@ def load(
     public = holidays.country_holidays(
         market.country, subdiv=market.subdivision, years={day.year for day in days}
     )
-    rushes = set(rng.choice(len(days), size=3, replace=False).tolist())
+    rushes = rng.random(len(days)) < 3 / 365
     minutes: list[Ints] = []
     rates: list[Floats] = []
     for n, day in enumerate(days):
         curve = _day(market, day, day in public, rng)
-        if n in rushes:
+        if rushes[n]:
             at = int(rng.integers(480, 1200))
             curve[at : at + 20] *= 1.5
         curve *= np.exp(rng.normal(0, 0.07))

@@ -32,10 +32,7 @@ def hourly_predictive(before: Floats, demand: Floats) -> Ints:
 
 
 def weekly_hours(before: Floats, demand: Floats, growth: float) -> Ints:
-    """One floor for each hour of the week, from the busiest 3 % of last year's weeks.
-
-    `before` and `demand` must start on the same weekday and hour modulo whole days apart.
-    """
+    """One floor for each hour of the week, from the busiest 3 % of last year's weeks."""
     hours = _hourly_max(before)
     weeks = hours[len(hours) % 168 :].reshape(-1, 168)
     usual = np.quantile(weeks, 0.97, axis=0) * growth
@@ -45,9 +42,9 @@ def weekly_hours(before: Floats, demand: Floats, growth: float) -> Ints:
     return np.maximum(np.maximum(repeated, np.roll(repeated, -10)), BASE)
 
 
-def static_peak(before: Floats, demand: Floats, growth: float) -> Ints:
-    """Last year's peak with growth and a quarter more, always."""
-    return np.full(len(demand), int(np.ceil(before.max() * growth * 1.25 / HARD)))
+def static_peak(demand: Floats) -> Ints:
+    """Always enough for the highest minute, as if it were known."""
+    return np.full(len(demand), int(np.ceil(demand.max() / TARGET)))
 
 
 def perfect(demand: Floats, boot: int, use: float = 0.75) -> Ints:
@@ -56,3 +53,31 @@ def perfect(demand: Floats, boot: int, use: float = 0.75) -> Ints:
     ahead = [np.roll(need, -shift) for shift in range(boot + LATE + 1)]
     # The replay adds the boot; lateness is part of the lead here.
     return np.max(ahead, axis=0)
+
+
+def perfect_steps(demand: Floats, boot: int, steps: int, use: float = 0.75, cell: int = 10) -> Ints:
+    """The cheapest `steps` levels a day of `cell` minutes over the perfect floor, day by day."""
+    need = perfect(demand, boot, use)
+    days = need[: len(need) // DAY * DAY].reshape(-1, DAY // cell, cell).max(axis=2)
+    count = days.shape[1]
+    floor = np.empty_like(days)
+    for row, day in enumerate(days):
+        # cost[i, j]: one level over the cells i to j.
+        highest = np.zeros((count, count), dtype=np.int64)
+        for first in range(count):
+            highest[first, first:] = np.maximum.accumulate(day[first:])
+        spans = np.arange(1, count + 1)[None, :] - np.arange(count)[:, None]
+        cost = np.where(spans > 0, highest * spans, np.iinfo(np.int64).max // 4)
+        best, choices = cost[0].copy(), []
+        for _ in range(steps - 1):
+            through = np.concatenate([[np.iinfo(np.int64).max // 4], best[:-1]])[:, None] + cost
+            choices.append(through.argmin(axis=0))
+            best = through.min(axis=0)
+        end = count - 1
+        for choice in reversed(choices):
+            first = int(choice[end])
+            floor[row, first : end + 1] = highest[first, end]
+            end = first - 1
+        floor[row, : end + 1] = highest[0, end]
+    flat = np.repeat(floor.ravel(), cell)
+    return np.concatenate([flat, np.full(len(demand) - len(flat), flat[-1])])

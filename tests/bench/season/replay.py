@@ -54,12 +54,12 @@ def replay(
     """Play `demand` (requests/s a minute) above a `floor` that already has its lateness in it.
 
     `scaling`: `target` (target tracking), `step` (one instance at a time, every 5 minutes) or
-    `none` (the floor alone).
+    `none` (the floor alone). It begins with what the first minute asks for.
     """
     count = len(demand)
     floors = np.full(count, BASE) if floor is None else np.maximum(floor, BASE)
     loads, least = demand.tolist(), floors.tolist()
-    desired = serving = least[0]
+    desired = serving = max(least[0], 0 if scaling == "none" else math.ceil(loads[0] / TARGET))
     arriving = [0] * (count + boot + 1)
     leaving = [0] * (count + DRAIN + 1)
     served = np.zeros(count, dtype=np.int64)
@@ -69,7 +69,7 @@ def replay(
     for t in range(count):
         serving += arriving[t]
         draining -= leaving[t]
-        want = max(desired, least[t])
+        want = least[t] if scaling == "none" else max(desired, least[t])
         need = loads[t]
         if scaling == "target":
             above = above + 1 if need > TARGET * serving else 0
