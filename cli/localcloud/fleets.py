@@ -221,8 +221,7 @@ def apply_group(cloud: Cloud, group: Group) -> dict[str, datetime]:
         "DesiredCapacity": len(group.launched),
     }
     if any(found[key] != value for key, value in sizes.items()):
-        request = sizes | _kept_by_hand(found)
-        autoscaling.update_auto_scaling_group(AutoScalingGroupName=group.name, **request)
+        autoscaling.update_auto_scaling_group(AutoScalingGroupName=group.name, **sizes)
         answer = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])
         found = answer["AutoScalingGroups"][0]
     # Which instances stay is moto's choice; the oldest times go to the oldest of them.
@@ -275,22 +274,6 @@ def _add_readers(rds: Any, cluster: Cluster, count: int) -> list[str]:
             ],
         )
     return names
-
-
-def _kept_by_hand(found: Mapping[str, Any]) -> dict[str, Any]:
-    """moto 5.2.5 forgets a mixed instances policy that an update does not repeat."""
-    policy = found.get("MixedInstancesPolicy")
-    if not policy:
-        return {}
-    template = policy["LaunchTemplate"]
-    # It describes the template by id and by name, and refuses both.
-    specification = dict(template["LaunchTemplateSpecification"])
-    if "LaunchTemplateId" in specification:
-        specification.pop("LaunchTemplateName", None)
-    return {
-        "MixedInstancesPolicy": dict(policy)
-        | {"LaunchTemplate": dict(template) | {"LaunchTemplateSpecification": specification}}
-    }
 
 
 def _launched(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
+
+from cli.localcloud.mends import mend
 
 # No S3 bucket can have this name, so the path is free beside moto's own.
 IDENTITY_PATH: Final = "/_firstbell"
@@ -27,7 +30,10 @@ PLAYED: Final = (
     ("moto.applicationautoscaling.models", "applicationautoscaling_backends"),
 )
 
-type_of_app = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+# The signature of a request names the service it is for.
+SIGNED_FOR: Final = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def regions() -> list[str]:
@@ -40,7 +46,7 @@ def regions() -> list[str]:
     return sorted(found)
 
 
-def application(generation: str) -> type_of_app:
+def application(generation: str) -> App:
     """moto's application and, beside it, who this server is."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -48,6 +54,8 @@ def application(generation: str) -> type_of_app:
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("PATH_INFO") != IDENTITY_PATH:
+            if service := SIGNED_FOR.search(environ.get("HTTP_AUTHORIZATION", "")):
+                mend(service[1])
             return moto(environ, start_response)
         body = json.dumps({"generation": generation, "pid": os.getpid(), "regions": regions()})
         start_response("200 OK", [("Content-Type", "application/json")])

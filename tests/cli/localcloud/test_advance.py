@@ -78,11 +78,6 @@ def remove_everything(cloud: LocalCloud) -> None:
         rds.delete_db_cluster(
             DBClusterIdentifier=found["DBClusterIdentifier"], SkipFinalSnapshot=True
         )
-    # moto names a new cluster's automatic snapshot by the minute, and refuses a second such one.
-    for snapshot in rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]:
-        rds.delete_db_cluster_snapshot(
-            DBClusterSnapshotIdentifier=snapshot["DBClusterSnapshotIdentifier"]
-        )
 
 
 @pytest.fixture
@@ -366,6 +361,22 @@ def test_a_mixed_instances_policy_survives_a_change_of_size(
     overrides = found["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"]
     assert [override["InstanceType"] for override in overrides] == ["m7g.large", "m6g.large"]
     assert sizes(autoscaling) == (4, 20, 4, 4)
+    # A launch template takes its place, as it does at AWS.
+    autoscaling.update_auto_scaling_group(
+        AutoScalingGroupName="demo-web",
+        LaunchTemplate={"LaunchTemplateName": "web", "Version": "$Latest"},
+    )
+    found = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
+    assert "MixedInstancesPolicy" not in found
+
+
+def test_a_cluster_can_be_made_anew_in_the_same_minute(
+    cloud: LocalCloud, cluster: Callable[..., Any]
+) -> None:
+    cluster()
+    remove_everything(cloud)
+    rds = cluster()
+    assert readers(rds) == ["demo-reader"]
 
 
 def test_local_mornings_keep_their_hour_when_daylight_saving_ends(
