@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,6 +44,9 @@ _LOCK_TRIES: Final = 60
 _SLOT_RELEASE_SECONDS: Final = 15.0
 # Roles that belong to a managed service, which nobody else may alter.
 _SERVICE_ROLE: Final = re.compile(r"rds.*|pg_.*|aws.*|cloudsql.*")
+
+# Replication roles, and the roles of a rehearsal on the same server.
+_OUR_ROLE: Final = re.compile(r"firstbell_.*_repl(_source|_target)?|firstbell_.*_r_.*")
 
 Row = tuple[Any, ...]
 
@@ -223,11 +226,16 @@ class Server:
 
     @property
     def replicator(self) -> str:
-        return f"{self.base}_repl"
+        return self._role("repl")
 
     @property
     def prober(self) -> str:
-        return f"{self.base}_probe_{self.side}" if self.roles else f"{self.base}_probe"
+        return self._role("probe")
+
+    def _role(self, purpose: str) -> str:
+        # Two rehearsal databases share one server, and so its roles.
+        apart = "" if self.roles is None else f"_{self.side}"
+        return f"{self.base}_{purpose}{apart}"
 
     def install(self, journal: str, runner: str) -> None:
         """Create our schema and sign it.
@@ -296,9 +304,7 @@ class Server:
                     role,
                 )
                 self.run(f"DROP OWNED BY {ident(role)}")
-                with suppress(psycopg.errors.DependentObjectsStillExist):
-                    # In a rehearsal the other database drops it.
-                    self.run(f"DROP ROLE {ident(role)}")
+                self.run(f"DROP ROLE {ident(role)}")
 
     def grant_reading(self, schemas: Sequence[str]) -> None:
         """Let the replication role read every table for the first copy."""
@@ -343,7 +349,7 @@ class Server:
         return [
             name
             for name in found
-            if not _SERVICE_ROLE.fullmatch(name) and not re.fullmatch(r"firstbell_.*_repl", name)
+            if not _SERVICE_ROLE.fullmatch(name) and not _OUR_ROLE.fullmatch(name)
         ]
 
     def fence(self) -> list[str]:
@@ -396,7 +402,7 @@ class Server:
 
     def probe_write(self) -> bool:
         """Write as an application would; True when it worked."""
-        password = self._new_password(self.prober)
+        password = self.new_password(self.prober)
         try:
             with self.connect(user=self.prober, password=password) as conn:
                 conn.execute("INSERT INTO firstbell.probe DEFAULT VALUES")
@@ -404,14 +410,19 @@ class Server:
             return False
         return True
 
-    def _new_password(self, role: str) -> str:
+    def new_password(self, role: str) -> str:
+        """Give one of our roles a password that nobody else has; it is kept nowhere."""
         password = secrets.token_urlsafe(32)
+        self.set_password(role, password)
+        return password
+
+    def set_password(self, role: str, password: str) -> None:
+        """Only its verifier, computed here, is sent."""
         method = self.one("SHOW password_encryption")
         verifier = self.conn.pgconn.encrypt_password(
             password.encode(), role.encode(), str(method).encode()
         )
         self.secretly(verifier.decode(), f"ALTER ROLE {ident(role)} PASSWORD %L")
-        return password
 
     # Replication: this server as publisher
 
@@ -511,7 +522,7 @@ class Server:
     ) -> None:
         """Subscribe over an existing slot and enable; the throwaway role gets a new password."""
         if self.subscription(name) is None:
-            password = publisher._new_password(publisher.replicator)
+            password = publisher.new_password(publisher.replicator)
             address = {
                 key: value
                 for key, value in publisher.peer.items()

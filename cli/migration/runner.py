@@ -95,8 +95,9 @@ def alive(migration: str) -> bool:
 class Watch(threading.Thread):
     """Looks at both sides every second, beside whatever the runner does, and publishes it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, supervised: bool = False) -> None:
         super().__init__(name="watch", daemon=True)
+        self._supervised = supervised
         self._run = Run(run.name, run.spec, run.journal, run.source.clone(), run.target.clone())
         self._ended = threading.Event()
         self._last_ddl = 0.0
@@ -109,6 +110,9 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
+            if self._supervised:
+                # Whoever killed the supervisor did not mean to leave us without one.
+                supervisor.ensure(self._run.journal.meta["migration"])
             try:
                 self.look()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:

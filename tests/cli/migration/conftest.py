@@ -84,11 +84,16 @@ def stage(home: Path, templates: Callable[[int], PostgresServer]) -> Iterator[Ca
 _runs: list[Run] = []
 
 
+def closing(run: Run) -> Run:
+    """Close the run's connections with the test."""
+    _runs.append(run)
+    return run
+
+
 def begin(scene: Scene) -> Run:
     """Start the scene's migration and carry it to `soak`."""
     journal = Journal.create(root(scene.name) / "journal.db", scene.name)
-    run = runner.build(scene.name, journal)
-    _runs.append(run)
+    run = closing(runner.build(scene.name, journal))
     assert runner.carry(run, watch=False) == 0
     assert journal.current.state == "soak"
     return run

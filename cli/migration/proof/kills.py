@@ -1,0 +1,98 @@
+"""Runs a migration's runner as a process that dies with SIGKILL at journal writes, again and again.
+
+Every life is a process of its own, forked from one that has the modules loaded, because starting
+Python hundreds of times would take longer than the migration.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.migration import runner
+from cli.migration.journal import Journal, root
+from infra import paths
+from infra.errors import FirstbellError
+
+
+@dataclass
+class Nursery:
+    """The process that forks runners; `FIRSTBELL_KILL_AT` of its environment holds for each."""
+
+    process: subprocess.Popen[str]
+
+    @classmethod
+    def open(cls, migration: str, kill_at: str) -> Nursery:
+        return cls(
+            subprocess.Popen(
+                [sys.executable, "-m", "cli.migration.proof.kills", migration],
+                env={**os.environ, "FIRSTBELL_KILL_AT": kill_at},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=paths.PROJECT_ROOT,
+            )
+        )
+
+    def live(self) -> int:
+        """Let one runner live until it rests or dies: its exit code, or minus the signal."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise FirstbellError("the nursery has no pipes")
+        self.process.stdin.write("live\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise FirstbellError("the nursery is gone")
+        return int(answer)
+
+    def close(self) -> None:
+        """End it."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait(timeout=60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def killed(code: int) -> bool:
+    """Whether a life ended by our SIGKILL."""
+    return code == -signal.SIGKILL
+
+
+def _child(migration: str) -> int:
+    try:
+        journal = Journal.open(root(migration) / "journal.db", migration)
+        with runner.file_lock(migration).acquire(timeout=20):
+            return runner.carry(runner.build(migration, journal), watch=False)
+    except FirstbellError as failure:
+        sys.stderr.write(f"{failure}\n")
+        return failure.exit_code
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def main(migration: str) -> None:
+    """Fork a runner for each line read, and print how it ended."""
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os._exit(_child(migration))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def kill_log(folder: Path) -> list[str]:
+    """The points at which a runner died, in order."""
+    path = folder / "kills.txt"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
