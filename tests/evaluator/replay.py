@@ -58,8 +58,22 @@ def evaluate(
     `live` holds the listed actions of each target, `initial` the units in service at `since`.
     A target of the season that `live` does not have is judged with no action at all.
     """
+    return find_gaps(
+        required_units(season_file), live, since=since, initial=initial, late_minutes=late_minutes
+    )
+
+
+def find_gaps(
+    required: Sequence[Required],
+    live: Mapping[str, Sequence[LiveAction]],
+    *,
+    since: datetime,
+    initial: Mapping[str, int],
+    late_minutes: int = 2,
+) -> list[Gap]:
+    """`evaluate` of a season that has been read before."""
     gaps: list[Gap] = []
-    for target in required_units(season_file):
+    for target in required:
         first = max(0, (since - target.start) // MINUTE)
         needed = target.units[first:]
         start = target.start + first * MINUTE
