@@ -50,6 +50,12 @@ class History:
     """Requests per second of the classes the source tells apart: dynamic, static, login."""
     resolution_minutes: int
     warnings: tuple[str, ...] = ()
+    """What is doubtful about it, without the name of the file."""
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder: what is learnt must not depend on where it lies."""
+        return Path(self.source).name
 
     @property
     def first(self) -> datetime:
@@ -386,18 +392,18 @@ def _history(rows: _Rows, columns: Sequence[str], source: str) -> History:
             name: by_name[f"{name}_{TOTAL}"] for name in CLASSES if f"{name}_{TOTAL}" in by_name
         },
         resolution_minutes=resolution,
-        warnings=tuple(_gaps(rows, steps, resolution, source)),
+        warnings=tuple(_gaps(rows, steps, resolution)),
     )
 
 
-def _gaps(rows: _Rows, steps: Ints, resolution: int, source: str) -> Iterable[str]:
+def _gaps(rows: _Rows, steps: Ints, resolution: int) -> Iterable[str]:
     gaps = np.flatnonzero(steps > resolution)
     if not len(gaps):
         return
     missing = int((steps[gaps] - resolution).sum())
     longest = int(gaps[steps[gaps].argmax()])
     yield (
-        f"{source}:{rows.lines[longest + 1]}: {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, "
+        f"line {rows.lines[longest + 1]}: {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, "
         f"{missing} minutes in all; the longest lasts {int(steps[longest]) - resolution} minutes "
         f"from {_moment(int(rows.minutes[longest]) + resolution):%Y-%m-%dT%H:%MZ}"
     )

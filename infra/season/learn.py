@@ -67,7 +67,7 @@ def learn(
     logs = [path for path in paths if path not in tables]
     histories = [parse_history(read_bytes(path), str(path)) for path in tables]
     files: tuple[FileReport, ...] = ()
-    warnings = [text for history in histories for text in history.warnings]
+    warnings = [f"{history.source}: {text}" for history in histories for text in history.warnings]
     if logs:
         report = read_logs(logs, patterns=patterns, progress=progress)
         histories.append(report.history)

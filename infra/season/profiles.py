@@ -29,7 +29,7 @@ from infra.season.history import (
     utc_offsets,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Part of the cache's key: raise it when the same history would be learnt differently."""
 
 FEWEST_DAYS: Final = 3
@@ -129,14 +129,14 @@ def learn_profiles(
         last_year = np.array([day > days[-1] - timedelta(days=365) for day in days])
         for values in load.values():
             values[~last_year] *= growth
-    notes = list(history.warnings)
+    notes = [f"{history.name}: {warning}" for warning in history.warnings]
     unknown = sum(label is None for label in labels)
     if unknown:
-        notes.append(f"{history.source}: {unknown} days without a kind were not learnt from")
+        notes.append(f"{history.name}: {unknown} days without a kind were not learnt from")
     learnt: dict[str, Profile] = {}
     for kind in sorted({label for label in labels if label} | set(wanted)):
         learnt[kind] = _learn(kind, labels, load, quantile, widen_minutes)
-        notes += _say(history.source, learnt[kind], labels.count(kind))
+        notes += _say(history.name, learnt[kind], labels.count(kind))
     return Profiles(quantile, learnt, growth, tuple(left_out), tuple(notes))
 
 
@@ -158,7 +158,7 @@ def learn_file(
     question = {
         "version": VERSION,
         "content": hashlib.sha256(data).hexdigest(),
-        "source": str(path),
+        "name": path.name,
         "kinds": {day.isoformat(): kind for day, kind in sorted(kinds.items())},
         "zone": zone.key,
         "quantile": quantile,

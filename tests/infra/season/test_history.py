@@ -191,8 +191,7 @@ def test_gaps_are_a_warning_that_names_the_longest() -> None:
     del lines[50:53], lines[20]
     (warning,) = parse_history(text(lines), "load.csv").warnings
     assert warning == (
-        "load.csv:51: 2 gaps, 240 minutes in all; the longest lasts 180 minutes "
-        "from 2025-08-20T02:00Z"
+        "line 51: 2 gaps, 240 minutes in all; the longest lasts 180 minutes from 2025-08-20T02:00Z"
     )
 
 

@@ -198,3 +198,19 @@ def test_what_was_learnt_is_remembered_by_content(tmp_path: Path) -> None:
     write_history(history(bell(28)), path)
     assert shape(learn()) != first
     assert len(list(cache.iterdir())) == 3
+
+
+def test_what_is_learnt_does_not_depend_on_the_folder(tmp_path: Path) -> None:
+    learnt: list[str] = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        write_history(history(bell(10)), folder / "load.csv")
+        learnt.append(
+            repr(
+                learn_file(
+                    folder / "load.csv", week_kinds(9), STOCKHOLM, 0.97, cache=folder / "cache"
+                )
+            )
+        )
+    assert learnt[0] == learnt[1]
+    assert str(tmp_path) not in learnt[0]
