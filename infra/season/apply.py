@@ -13,7 +13,7 @@ from datetime import datetime
 
 from infra.season import limits
 from infra.season.capacity import Bounds
-from infra.season.compile import Action, read_action
+from infra.season.compile import floor_at, read_action
 from infra.season.grid import minute_of
 from infra.season.plan import PlanTarget
 
@@ -58,21 +58,5 @@ def name_of(target_name: str, request: Mapping[str, object]) -> str:
 
 def bounds_at(target: PlanTarget, now: datetime) -> Bounds:
     """The floor and the cap that the plan's actions imply at `now`."""
-    low, high = target.start, target.bounds.max
-    minute = minute_of(now)
-    for _, action in sorted(
-        ((fired, index), action)
-        for index, action in enumerate(map(read_action, target.actions))
-        if (fired := _last_firing(action, minute)) is not None
-    ):
-        low = low if action.min is None else action.min
-        high = high if action.max is None else action.max
-    return Bounds(low, high)
-
-
-def _last_firing(action: Action, minute: int) -> int | None:
-    """The last minute up to `minute`, included, at which the action fired."""
-    if action.start is None or action.start > minute:
-        return None
-    fired = action.firings(action.start, minute + 1)
-    return fired[-1] if fired else None
+    actions = [read_action(request) for request in target.actions]
+    return Bounds(floor_at(actions, minute_of(now), target.start), target.bounds.max)

@@ -208,6 +208,24 @@ def _minute(value: object) -> int | None:
     return minute_of(moment)
 
 
+def latest_firing(actions: Sequence[Action], minute: int) -> Action | None:
+    """The action that set the floor of `minute`, None before the first of them."""
+    found, latest = None, -1
+    for action in actions:
+        if action.min is None or action.start is None or action.start > minute:
+            continue
+        fired = action.firings(max(action.start, latest), minute + 1)
+        if fired and fired[-1] > latest:
+            found, latest = action, fired[-1]
+    return found
+
+
+def floor_at(actions: Sequence[Action], minute: int, start: int) -> int:
+    """The floor that the actions have set by `minute`; `start` before the first of them."""
+    action = latest_firing(actions, minute)
+    return start if action is None or action.min is None else action.min
+
+
 def check(
     kind: TargetKind,
     requests: Sequence[Request],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infra.errors import InputError, Problem, Problems
 from infra.season import compile as compiler
@@ -22,7 +23,7 @@ from infra.season import limits, optimise, simulate
 from infra.season.calendar import DAY, day_kinds, midnight
 from infra.season.capacity import Bounds, Need, bounds_of, by_wall_day, floors, needs
 from infra.season.demand import Forecast, Kinds, forecast
-from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number
+from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number, minute_of
 from infra.season.season_file import Season, read_season, sha256_of
 
 __all__ = [
@@ -43,12 +44,15 @@ PLANNER_VERSION: Final = 1
 # Service days begin at 04:15: clear of the hours that daylight saving may skip or double, also for
 # a first action that is late.
 DAY_START: Final = limits.FIRST_SAFE_MINUTE + 15
+# On the evening before a plan that takes over: early enough to boot before midnight.
+OPENING: Final = 23 * 60 + 15
 DAYS_LEFT_WARNING: Final = 30
 
 
 @dataclass(frozen=True)
 class PlanTarget:
-    """The schedule of one target. `start` is the floor before the first action."""
+    """The schedule of one target. `start` is the floor before the first action; the first
+    `carried` actions are an earlier plan's that had not ended."""
 
     kind: str
     bounds: Bounds
@@ -58,11 +62,13 @@ class PlanTarget:
     instance_hours: float
     cost: float | None
     verdict: Mapping[str, object]
+    carried: int = 0
 
     def to_json(self) -> dict[str, object]:
         return {
             "kind": self.kind,
             "bounds": {"min": self.bounds.min, "max": self.bounds.max, "start": self.start},
+            "carried": self.carried,
             "windows": list(self.windows),
             "actions": list(self.actions),
             "instance_hours": self.instance_hours,
@@ -108,6 +114,9 @@ class Prepared:
     """What a season asks for, before anything is optimised."""
 
     grid: Grid
+    """The days that are planned."""
+    seen: Grid
+    """One day more where the horizon goes on, so that the last night suits the next morning."""
     kinds: Mapping[str, Kinds]
     forecast: Forecast
     needs: tuple[Need, ...]
@@ -134,11 +143,12 @@ def prepare(
     kinds = _kinds(season, grid, problems)
     if problems:
         raise Problems(str(season.path), problems)
-    demand = forecast(season, kinds, grid, problems, cache=cache)
-    found = needs(season, demand, grid, dict(bounds or {}), problems)
+    seen = Grid(season.zone, grid.first, min(grid.last + DAY, season.horizon.to))
+    demand = forecast(season, kinds, seen, problems, cache=cache)
+    found = needs(season, demand, seen, dict(bounds or {}), problems)
     if problems:
         raise Problems(str(season.path), problems)
-    return Prepared(grid, kinds, demand, tuple(found))
+    return Prepared(grid, seen, kinds, demand, tuple(found))
 
 
 def _check_horizon(season: Season, grid: Grid, problems: list[Problem]) -> None:
@@ -187,118 +197,200 @@ def build_plan(
     start: date | None = None,
     end: date | None = None,
     cache: Path | None = None,
+    previous: Plan | None = None,
+    now: datetime | None = None,
 ) -> Plan:
     """The cheapest plan that holds in every minute, from `start` to `end` (both inclusive).
 
+    `previous`, whose last day is the day before `start`, hands over: of its actions, those that
+    have not ended at `now` stay in the new plan and count in its budget.
+
     Raises:
         Problems: the season contradicts itself, or no plan can hold.
+        InputError: `previous` does not end on the day before `start`, or the budget is too small.
     """
     prepared = prepare(season, bounds=bounds, start=start, end=end, cache=cache)
-    targets = {need.name: _plan_target(season, prepared.grid, need) for need in prepared.needs}
+    carried = _carried(previous, prepared.grid, now)
+    targets = {
+        need.name: _plan_target(season, prepared, need, carried.get(need.name, _Carried()))
+        for need in prepared.needs
+    }
     return Plan(
         schema=SCHEMA,
         season=season.name,
         covers_from=prepared.grid.first,
         covers_to=prepared.grid.last,
         inputs_sha256=inputs_sha256(
-            season, {n.name: n.bounds for n in prepared.needs}, prepared.grid, prepared.kinds
+            season,
+            {need.name: need.bounds for need in prepared.needs},
+            prepared.grid,
+            prepared.kinds,
+            {name: list(item.actions) for name, item in carried.items()},
         ),
         targets=targets,
         warnings=prepared.forecast.notes,
     )
 
 
-def _plan_target(season: Season, grid: Grid, need: Need) -> PlanTarget:
+@dataclass(frozen=True)
+class _Carried:
+    """An earlier plan's actions that have not ended, and the one that set the floor of now (it may
+    have ended); its floor before the first of them, and its last one."""
+
+    actions: tuple[Mapping[str, object], ...] = ()
+    alive: int = 0
+    start: int | None = None
+    last: int | None = None
+
+
+def _carried(previous: Plan | None, grid: Grid, now: datetime | None) -> dict[str, _Carried]:
+    if previous is None:
+        return {}
+    if previous.covers_to + DAY != grid.first:
+        raise InputError(
+            f"the earlier plan ends on {previous.covers_to}, the new one begins on {grid.first}",
+            where=f"the plan of season {previous.season}",
+            fix=f"plan from {previous.covers_to + DAY}",
+        )
+    found: dict[str, _Carried] = {}
+    for name, target in previous.targets.items():
+        actions = [compiler.read_action(request) for request in target.actions]
+        minute = grid.start if now is None else min(minute_of(now), grid.start)
+        alive = [a for a in actions if a.end is None or a.end > minute]
+        latest = compiler.latest_firing(actions, minute)
+        kept = [a.request for a in actions if a in alive or a is latest]
+        last = compiler.floor_at(actions, grid.start, target.start)
+        found[name] = _Carried(tuple(kept), len(alive), target.start, last)
+    return found
+
+
+def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carried) -> PlanTarget:
+    grid = prepared.grid
     kind = need.target.kind
-    elsewhere = season.limits.actions.get(need.name, 0)
-    rows = by_wall_day(floors(need), grid, DAY_START)
+    others = season.limits.actions.get(need.name, 0) + carried.alive
+    ends, begins = grid.last == season.horizon.to, grid.first == season.horizon.from_
+    rows = by_wall_day(floors(need), prepared.seen, DAY_START)
     # Row 0 is the night before the first service day: the floor it starts with covers it.
-    days, night = rows[1:], int(rows[0].max())
-    unsafe = compiler.unsafe_minutes(grid.zone, grid.start, grid.start + grid.count)
-    allowed = np.array(
-        [
-            (minute + DAY_START) < DAY_MINUTES and (minute + DAY_START) not in unsafe
-            for minute in range(DAY_MINUTES)
-        ]
-    )
+    days, night = rows[1 : (grid.last - grid.first).days + 2], int(rows[0].max())
     weekdays = (day_number(grid.first) + 3 + np.arange(len(days))) % 7
     try:
         solution = optimise.solve(
             days,
             weekdays,
-            allowed=allowed,
+            allowed=_allowed(grid),
             least=need.bounds.min,
-            # One is kept for the closing action.
-            budget=compiler.MOST_ACTIONS[kind] - elsewhere - 1,
+            # Kept for the closing and for the opening action.
+            budget=compiler.MOST_ACTIONS[kind] - others - ends - (not begins),
         )
     except optimise.BudgetTooSmallError as error:
         raise InputError(
-            f"{compiler.MOST_ACTIONS[kind] - elsewhere} scheduled actions are too few",
+            f"{compiler.MOST_ACTIONS[kind] - others} scheduled actions are too few",
             where=f"{season.path}: capacity/{need.name}",
             why=f"at least {error.least} are needed" if error.least else None,
             fix="plan a shorter time with --from and --to, or merge neighbouring periods",
         ) from error
-    windows = _windows(solution.blocks, weekdays, grid, need)
-    actions = [compiler.ACTION_OF[kind](window, grid.zone) for window in windows]
-    if broken := compiler.check(kind, actions, need.bounds, declared_elsewhere=elsewhere):
-        raise AssertionError(f"{need.name}: {broken}")
+    windows = _windows(solution.blocks, weekdays, grid)
     start = max(solution.base, night)
-    played = simulate.play_floor(actions, start=grid.start, count=grid.count, initial=start)
-    served = simulate.in_service(played.worst, need.target.boot_minutes)
-    if found := simulate.gaps(need.units, served, grid.start):
+    if ends:
+        windows += _closing(windows, grid, need.bounds.min)
+    if not begins:
+        windows += _opening(windows, grid, start, carried.last)
+    windows.sort(key=lambda window: (window.first, window.at, window.days))
+    new = [compiler.ACTION_OF[kind](window, grid.zone) for window in windows]
+    actions = [*carried.actions, *new]
+    if broken := compiler.check(kind, new, need.bounds, declared_elsewhere=others):
+        raise AssertionError(f"{need.name}: {broken}")
+    # Where an earlier plan hands over, its floor holds in the first night.
+    played = simulate.play_floor(
+        actions, start=grid.start - DAY_MINUTES, count=grid.count + DAY_MINUTES, initial=start
+    )
+    served = simulate.in_service(played.worst, need.target.boot_minutes)[DAY_MINUTES:]
+    units = need.units[: grid.count]
+    if found := simulate.gaps(units, served, grid.start):
         raise AssertionError(f"{need.name}: the plan does not hold: {found[:3]}")
     return PlanTarget(
         kind=kind,
         bounds=need.bounds,
-        start=start,
+        start=start if carried.start is None else carried.start,
         windows=tuple(window.to_json() for window in windows),
         actions=tuple(actions),
-        instance_hours=round(float(played.nominal.sum()) / 60, 2),
+        instance_hours=round(float(played.nominal[DAY_MINUTES:].sum()) / 60, 2),
         cost=None,
         verdict={
             "holds": True,
-            "peak": int(need.units.max()),
-            "actions": len(actions),
-            "actions_allowed": compiler.MOST_ACTIONS[kind] - elsewhere,
+            "peak": int(units.max()),
+            "actions": carried.alive + len(new),
+            "actions_allowed": compiler.MOST_ACTIONS[kind] - others + carried.alive,
             "one_more_action_saves_hours": round(solution.one_more_saves / 60, 2),
-            "static_peak_hours": round(int(need.units.max()) * grid.count / 60, 2),
-            "required_hours": round(float(need.units.sum()) / 60, 2),
+            "static_peak_hours": round(int(units.max()) * grid.count / 60, 2),
+            "required_hours": round(float(units.sum()) / 60, 2),
         },
+        carried=len(carried.actions),
     )
 
 
-def _windows(
-    blocks: Sequence[optimise.Block], weekdays: Ints, grid: Grid, need: Need
-) -> list[compiler.Window]:
+def _allowed(grid: Grid) -> NDArray[np.bool_]:
+    """By minute of the service day: whether an action may stand there."""
+    unsafe = compiler.unsafe_minutes(grid.zone, grid.start, grid.start + grid.count)
+    return np.array(
+        [
+            minute < DAY_MINUTES and minute not in unsafe
+            for minute in range(DAY_START, DAY_START + DAY_MINUTES)
+        ]
+    )
+
+
+def _windows(blocks: Sequence[optimise.Block], weekdays: Ints, grid: Grid) -> list[compiler.Window]:
     windows: list[compiler.Window] = []
-    last_level: tuple[date, int] | None = None
     for block in blocks:
         days = [grid.first + row * DAY for row in optimise.rows_of(block, weekdays)]
-        for step in block.steps:
-            window = compiler.Window(
+        windows += [
+            compiler.Window(
                 first=days[0],
                 last=days[-1],
                 days=tuple(sorted({day.weekday() for day in days})),
                 at=step.minute + DAY_START,
                 min=step.level,
             )
-            windows.append(window)
-            if last_level is None or days[-1] >= last_level[0]:
-                last_level = (days[-1], step.level)
-    if last_level is not None and last_level[1] > need.bounds.min:
-        # Nothing is planned after the horizon: give back what its last day holds.
-        after = grid.last + timedelta(days=1)
-        windows.append(
-            compiler.Window(after, after, (after.weekday(),), DAY_START, need.bounds.min)
-        )
-    return sorted(windows, key=lambda window: (window.first, window.at, window.days))
+            for step in block.steps
+        ]
+    return windows
+
+
+def _closing(windows: Sequence[compiler.Window], grid: Grid, least: int) -> list[compiler.Window]:
+    """Nothing is planned after the horizon: give back what its last day holds."""
+    last = max(windows, key=lambda window: (window.last, window.at), default=None)
+    if last is None or last.min <= least:
+        return []
+    after = grid.last + DAY
+    return [compiler.Window(after, after, (after.weekday(),), DAY_START, least)]
+
+
+def _opening(
+    windows: Sequence[compiler.Window], grid: Grid, start: int, before: int | None
+) -> list[compiler.Window]:
+    """Takes over from an earlier plan, whose last floor is `before` where it is known.
+
+    A lower one is raised on the evening before. Where nothing is known of it, the first service day
+    sets its own; its night was the earlier plan's, which looked one day further.
+    """
+    if before is not None and before >= start:
+        return []
+    day, at = (grid.first, DAY_START) if before is None else (grid.first - DAY, OPENING)
+    if any(window.first == day and window.at == at for window in windows):
+        return []
+    return [compiler.Window(day, day, (day.weekday(),), at, start)]
 
 
 def inputs_sha256(
-    season: Season, bounds: Mapping[str, Bounds], grid: Grid, kinds: Mapping[str, Kinds]
+    season: Season,
+    bounds: Mapping[str, Bounds],
+    grid: Grid,
+    kinds: Mapping[str, Kinds],
+    carried: Mapping[str, Sequence[Mapping[str, object]]],
 ) -> str:
     """Everything that the plan depends on: season, each target's bounds (its own, or taken from the
-    stack), files, calendar, planner."""
+    stack), files, calendar, an earlier plan's actions, planner."""
     return _sha256(
         {
             "planner": PLANNER_VERSION,
@@ -310,6 +402,7 @@ def inputs_sha256(
                 market: [[day.isoformat(), kind.kind, kind.base] for day, kind in days.items()]
                 for market, days in kinds.items()
             },
+            "carried": {name: list(actions) for name, actions in carried.items() if actions},
         }
     )
 
@@ -383,6 +476,7 @@ def _read_target(item: dict[str, Any]) -> PlanTarget:
         instance_hours=item["instance_hours"],
         cost=item["cost"],
         verdict=item["verdict"],
+        carried=item["carried"],
     )
 
 
@@ -406,7 +500,8 @@ def check_plan(
     }
     if problems:
         raise Problems(str(season.path), problems)
-    if inputs_sha256(season, effective, grid, kinds) != plan.inputs_sha256:
+    carried = {name: target.actions[: target.carried] for name, target in plan.targets.items()}
+    if inputs_sha256(season, effective, grid, kinds, carried) != plan.inputs_sha256:
         raise InputError(
             f"the plan of season {season.name} is stale",
             where=str(season.path),
