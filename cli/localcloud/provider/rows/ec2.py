@@ -98,6 +98,23 @@ SUBNET: Final = Row(
     arn="ec2:subnet/{id}",
 )
 
+
+def _attach_gateway(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
+    """Attach a gateway to its VPC, and to no other."""
+    gateway = {"InternetGatewayId": state["id"]}
+    found = cloud.call("ec2", "describe_internet_gateways", InternetGatewayIds=[state["id"]])
+    attached = [entry["VpcId"] for entry in found["InternetGateways"][0]["Attachments"]]
+    for vpc in attached:
+        if vpc != state.get("vpcId"):
+            cloud.call("ec2", "detach_internet_gateway", **gateway, VpcId=vpc)
+    if state.get("vpcId") and state["vpcId"] not in attached:
+        cloud.call("ec2", "attach_internet_gateway", **gateway, VpcId=state["vpcId"])
+
+
+def _detach_gateway(cloud: Cloud, state: Properties, sent: frozenset[str]) -> None:
+    _attach_gateway(cloud, {"id": state["id"]}, sent)
+
+
 INTERNET_GATEWAY: Final = Row(
     token="aws:ec2/internetGateway:InternetGateway",
     service="ec2",
@@ -105,13 +122,10 @@ INTERNET_GATEWAY: Final = Row(
     id="InternetGateway.InternetGatewayId",
     read=Read("describe_internet_gateways", "InternetGateways[0]", {"InternetGatewayIds": "id"}),
     key={"InternetGatewayId": "id"},
-    update=(Step("attach_internet_gateway", "vpcId"),),
-    delete=(
-        Step("detach_internet_gateway", key={"InternetGatewayId": "id", "VpcId": "vpcId"}),
-        "delete_internet_gateway",
-    ),
-    replace="vpcId",
-    reads={"vpcId": "Attachments[0].VpcId"},
+    update=(Step(props="vpcId", run=_attach_gateway),),
+    delete=(Step(run=_detach_gateway), "delete_internet_gateway"),
+    # Detached, behind our back or by a run that was killed half-way, is drift.
+    reads={"vpcId": "Attachments[0].VpcId || ''"},
     tags=_tags("internet-gateway"),
     arn="ec2:internet-gateway/{id}",
 )
