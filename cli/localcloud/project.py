@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.localcloud import files
-from cli.localcloud.endpoint import check_config, check_environment
+from cli.localcloud.endpoint import ENVIRONMENT_PREFIX, check_config, check_environment
 from cli.localcloud.server import ACCESS_KEY, LOOPBACK, SECRET_KEY, LocalCloud
 from infra import paths
 from infra.errors import FirstbellError, InputError, nearest
@@ -96,6 +96,9 @@ def environment(cloud: LocalCloud, stack: str | None = None) -> dict[str, str]:
         # A real aws provider on PATH must not win over the embedded one.
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
     }
+    # Another emulator's address for one service would win over the one for all.
+    prefix = f"{ENVIRONMENT_PREFIX}_"
+    variables |= {name: cloud.endpoint for name in os.environ if name.startswith(prefix)}
     # Set but empty is harmless for these; a process can only be given more variables, not fewer.
     variables |= {name: "" for name in UNSET if name in os.environ and name.startswith("AWS_")}
     if "PULUMI_CONFIG_PASSPHRASE" in os.environ:
