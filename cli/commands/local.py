@@ -198,7 +198,7 @@ def env(context: Context) -> None:
 def _show_status(context: Context) -> None:
     from cli.localcloud import clock, server
 
-    state, cloud, now = server.state(), server.running(), clock.stands_at()
+    (state, cloud), now = server.look(), clock.stands_at()
     stranded = server.stranded_stacks(cloud.generation if cloud else None)
     if context.json:
         render.emit_json(

@@ -70,8 +70,10 @@ def watch(record: Path, generation: str) -> None:
         time.sleep(WATCH_SECONDS)
         try:
             mine = json.loads(record.read_text())["generation"] == generation
-        except (OSError, ValueError, KeyError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
             mine = False
+        except OSError:
+            continue  # too many open files, say: no reason to lose everything
         if not mine:
             os._exit(0)
 

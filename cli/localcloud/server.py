@@ -42,7 +42,10 @@ SECRET_KEY: Final = "local-cloud-only"  # noqa: S105 (no secret: moto takes any)
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 LOCK_SECONDS: Final = 120.0
-ANSWER_SECONDS: Final = 5.0
+# Only a server that hangs takes so long: a dead one refuses at once, a busy one answers late.
+ANSWER_SECONDS: Final = 10.0
+
+State = Literal["running", "hanging", "lost", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,22 @@ def running() -> LocalCloud | None:
     return cloud
 
 
-def state() -> Literal["running", "hanging", "lost", "stopped"]:
-    """How the server is: `lost` is gone without having been stopped, `hanging` does not answer."""
-    cloud = _recorded()
-    if cloud is None:
-        return "stopped"
-    if running() is not None:
-        return "running"
-    return "lost" if _process(cloud) is None else "hanging"
+def state() -> State:
+    """How the server is."""
+    return look()[0]
+
+
+def look() -> tuple[State, LocalCloud | None]:
+    """How the server is, and itself when it runs.
+
+    `lost` is gone without having been stopped; `hanging` is alive but does not answer.
+    """
+    recorded = _recorded()
+    if recorded is None:
+        return "stopped", None
+    if (cloud := running()) is not None:
+        return "running", cloud
+    return ("lost" if _process(recorded) is None else "hanging"), None
 
 
 def ensure_started(*, at: datetime | None = None, port: int | None = None) -> LocalCloud:
@@ -103,15 +114,20 @@ def ensure_started(*, at: datetime | None = None, port: int | None = None) -> Lo
     Raises:
         InputError: the port is taken, the clock is past `at`, or an endpoint of the environment
             is not loopback.
-        FirstbellError: the server does not start.
+        FirstbellError: the server does not start, or one that is there does not answer.
     """
     check_environment(os.environ)
     with _lock():
         now = clock.start_time(at)
-        cloud = running()
-        if cloud is not None:
-            _check_running(cloud, now, port)
-            return cloud
+        recorded = _recorded()
+        if recorded is not None and _process(recorded) is not None:
+            # It may be busy, or its start may have been killed halfway; only `stop` ends it.
+            if not _answers(recorded):
+                raise _hanging(recorded)
+            if clock.stands_at() is None:
+                clock.write(now, recorded.generation)
+            _check_running(recorded, now, port)
+            return recorded
         _kill_recorded()
         cloud = _start(port or 0)
         clock.write(now, cloud.generation)
@@ -271,11 +287,14 @@ def _start(port: int) -> LocalCloud:
         finally:
             os.close(read_end)
             os.close(write_end)
+    started = False
     try:
-        _await_answer(cloud, child)
-    except BaseException:
-        _kill_recorded()
-        raise
+        started = _answers(cloud, child)
+    finally:
+        if not started:
+            _kill_recorded()
+    if not started:
+        raise _not_started()
     # The server outlives this process; it is not waited for.
     child.returncode = 0
     return cloud
@@ -325,22 +344,16 @@ def _spawn(generation: str, bound: int, go: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _await_answer(cloud: LocalCloud, child: subprocess.Popen[bytes]) -> None:
+def _answers(cloud: LocalCloud, child: subprocess.Popen[bytes] | None = None) -> bool:
+    """Wait until a server answers; not beyond the end of our own child."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if running() == cloud:
-            return
-        if child.poll() is not None:
-            break
+            return True
+        if child is not None and child.poll() is not None:
+            return False
         time.sleep(0.02)
-    log = paths.local_cloud() / "server.log"
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    raise FirstbellError(
-        "the local cloud's server does not start",
-        where=str(log),
-        why=lines[-1] if lines else "it wrote nothing",
-        fix="firstbell doctor checks what it needs",
-    )
+    return False
 
 
 def _kill_recorded() -> bool:
@@ -359,6 +372,25 @@ def _kill_recorded() -> bool:
                 process.wait(STOP_SECONDS)
     record_path().unlink(missing_ok=True)
     return process is not None
+
+
+def _not_started() -> FirstbellError:
+    log = paths.local_cloud() / "server.log"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return FirstbellError(
+        "the local cloud's server does not start",
+        where=str(log),
+        why=lines[-1] if lines else "it wrote nothing",
+        fix="firstbell doctor checks what it needs",
+    )
+
+
+def _hanging(cloud: LocalCloud) -> FirstbellError:
+    return FirstbellError(
+        f"the local cloud's server (process {cloud.pid}) does not answer",
+        where=cloud.endpoint,
+        fix="wait, or end it with firstbell local stop, which loses its resources",
+    )
 
 
 def _lost() -> FirstbellError:

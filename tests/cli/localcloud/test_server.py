@@ -112,7 +112,19 @@ def test_a_killed_start_leaves_a_server_that_is_known_or_none(
         assert [process.pid for process in server_processes(local_home)] == [record["pid"]]
         assert server.stop() is True
     wait_until(lambda: server_processes(local_home) == [])
-    assert server.ensure_started().pid in {p.pid for p in server_processes(local_home)}
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.5])
+def test_after_a_killed_start_the_next_one_goes_on(local_home: Path, delay: float) -> None:
+    starting = firstbell("local", "start", "--at", "2026-08-01T00:00Z")
+    wait_until(lambda: bool(server_processes(local_home)))
+    time.sleep(delay)
+    starting.kill()
+    starting.communicate(timeout=60)
+    cloud = server.ensure_started(at=AUGUST)
+    assert server.running() == cloud
+    assert clock.read() == AUGUST
+    wait_until(lambda: [process.pid for process in server_processes(local_home)] == [cloud.pid])
 
 
 def test_a_server_ends_by_itself_when_its_folder_is_removed(local_home: Path) -> None:
@@ -172,7 +184,7 @@ def test_a_foreign_server_on_the_recorded_port_is_not_taken_for_ours(local_home:
 def test_a_server_that_hangs_is_named_and_can_be_stopped(local_home: Path) -> None:
     cloud = server.ensure_started()
     psutil.Process(cloud.pid).suspend()
-    assert server.state() == "hanging"
+    assert server.look() == ("hanging", None)
     assert server.stop() is True
     assert server_processes(local_home) == []
 
