@@ -5,8 +5,9 @@ Precedence, from the highest:
 1. an exception for the single date;
 2. a period: exam, then grading, then enrolment, then custom (of the season file or of an iCalendar
    file; two of equal rank on one day are refused);
-3. the base of the day: public holiday, then break (listed, school holidays of a package, or outside
-   every listed term), then weekend, then school day.
+3. the base of the day: an iCalendar event that says school or weekend, then public holiday, then
+   break (listed, school holidays of a package, or outside every listed term), then weekend, then
+   school day.
 
 A market without `terms` has no days outside a term. The base stays known under a period: a
 Saturday in grading weeks is a grading day with the base `weekend`.
@@ -18,9 +19,11 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 from infra.errors import InputError, nearest
+from infra.season.ics import Event, read_events
 from infra.season.season_file import (
     BASE_KINDS,
     PERIOD_KINDS,
@@ -84,6 +87,10 @@ class _Events:
         self.periods: list[dict[date, Period]] = [{} for _ in PERIOD_KINDS]
         for period in market.periods:
             self._add_period(period, start, end)
+        self.stated: dict[date, tuple[str, str]] = {}
+        for path in market.calendar_files:
+            for event in read_events(path, market.zone, start, end):
+                self._add_event(event, path, start, end)
 
     def _add_period(self, period: Period, start: date, end: date) -> None:
         rank = self.periods[PERIOD_KINDS.index(period.kind.split(":")[0])]
@@ -96,6 +103,21 @@ class _Events:
                     fix="end one before the other begins",
                 )
             rank[day] = period
+
+    def _add_event(self, event: Event, path: Path, start: date, end: date) -> None:
+        rule = f"{path.name}: {event.name}"
+        if event.kind not in BASE_KINDS:
+            values = {"name": rule, "kind": event.kind, "from": event.first, "to": event.last}
+            self._add_period(Period.model_validate(values), start, end)
+            return
+        for day in dates(max(event.first, start), min(event.last, end)):
+            match event.kind:
+                case "holiday":
+                    self.public[day] = rule
+                case "break":
+                    self.breaks[day] = rule
+                case _:
+                    self.stated[day] = (event.kind, rule)
 
     def kind_of(self, day: date) -> DayKind:
         base, rule = self._base(day)
@@ -110,6 +132,8 @@ class _Events:
         return DayKind(base, rule, base)
 
     def _base(self, day: date) -> tuple[str, str]:
+        if day in self.stated:
+            return self.stated[day]
         if day in self.public:
             return "holiday", self.public[day]
         if day in self.breaks:
