@@ -119,6 +119,8 @@ def destroy(stack: OpenStack, progress: Progress) -> Outcome:
     Raises:
         EngineError: the engine failed.
     """
+    progress("replicas that were added by schedule or load")
+    live.remove_added_replicas(stack)
     outcome = stack.destroy(progress)
     if stack.local is not None:
         server.forget_generation(stack.name)

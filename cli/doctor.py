@@ -183,7 +183,7 @@ def local_cloud() -> Check:
         running = server.running()
         if running is not None:
             return Check(name, "ok", f"{running.endpoint}, {clock.text(clock.read())}")
-        if server.lost():
+        if server.state() == "lost":
             return Check(
                 name,
                 "failed",

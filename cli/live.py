@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from infra.season.season_file import TargetKind
 
 _GROUP: Final = "aws:autoscaling/group:Group"
 _SCALABLE_TARGET: Final = "aws:appautoscaling/target:Target"
-DATABASE: Final = "database"
+_CLUSTER: Final = "aws:rds/cluster:Cluster"
 
 # What AWS adds to an action that was not in the request that made it.
 _RESPONSE_ONLY: Final = frozenset({"ScheduledActionARN", "Time", "CreationTime"})
@@ -93,6 +94,35 @@ def set_bounds(stack: OpenStack, target: LiveTarget, bounds: Bounds) -> None:
             )
         case kind:
             raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
+
+
+def remove_added_replicas(stack: OpenStack) -> None:
+    """Delete the replicas that Application Auto Scaling added: the engine does not know them.
+
+    The scalable target goes first, or they would come back. Waits until they are gone.
+    """
+    clusters = [
+        str(resource["id"]) for resource in stack.resources() if resource["type"] == _CLUSTER
+    ]
+    for cluster in clusters:
+        scaling = stack.client("application-autoscaling")
+        with suppress(scaling.exceptions.ObjectNotFoundException):
+            scaling.deregister_scalable_target(
+                ServiceNamespace="rds",
+                ScalableDimension="rds:cluster:ReadReplicaCount",
+                ResourceId=f"cluster:{cluster}",
+            )
+        rds = stack.client("rds")
+        found = rds.describe_db_instances(Filters=[{"Name": "db-cluster-id", "Values": [cluster]}])
+        added = [
+            instance["DBInstanceIdentifier"]
+            for instance in found["DBInstances"]
+            if instance["DBInstanceIdentifier"].startswith(fleets.OWN_READER_PREFIX)
+        ]
+        for identifier in added:
+            rds.delete_db_instance(DBInstanceIdentifier=identifier, SkipFinalSnapshot=True)
+        for identifier in added:
+            rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier=identifier)
 
 
 def _group(stack: OpenStack, identifier: str) -> LiveTarget | None:

@@ -24,6 +24,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("cli.commands.status:command", "Show floor, capacity, next change and next peak."),
     "season": ("cli.commands.season:command", "Plan, show and verify the season's schedule."),
     "stack": ("cli.commands.stack:command", "List the stacks."),
+    "migrate": (
+        "cli.commands.migrate:command",
+        "Move from your own machines to AWS, rehearsed, with a way back until you commit.",
+    ),
     "local": ("cli.commands.local:command", "The embedded local cloud and its clock."),
     "doctor": ("cli.commands.doctor:command", "Check that everything needed is in place."),
     "demo": ("cli.commands.demo:command", "Run the main job on the local cloud."),

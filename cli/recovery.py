@@ -64,7 +64,7 @@ def recover(
     """
     paths.home().mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(paths.home() / f"recovery-{stack.name}.lock"):
-        released = tuple(_release_locks(back_end, stack.name, client, progress))
+        released = tuple(release_locks(back_end, stack.name, client, progress))
         state = stack.export_stack()
         deployment: dict[str, Any] = dict(state.deployment or {})
         pending = [
@@ -396,7 +396,7 @@ class Lock:
         return f"process {self.pid} of {self.user} on {self.host}, since {self.since}"
 
 
-def _release_locks(back_end: str, stack: str, client: Clients, progress: Progress) -> Iterator[str]:
+def release_locks(back_end: str, stack: str, client: Clients, progress: Progress) -> Iterator[str]:
     """Remove the locks of dead engines of this host; wait for one whose firstbell is dead.
 
     Raises:

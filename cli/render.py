@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from infra.errors import FirstbellError
 
 JSON_VERSION: Final = 1
+# Kinds of the documents printed so far: there is to be one.
+_emitted: Final[list[str]] = []
 # Plain progress lines of a long step come this far apart.
 PLAIN_PROGRESS_SECONDS: Final = 10.0
 
@@ -87,11 +89,13 @@ def emit_json(kind: str, payload: dict[str, object]) -> None:
     """Print one JSON document. Its shape is documented in docs/json.md and versioned."""
     document = {"kind": kind, "version": JSON_VERSION} | payload
     sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+    _emitted.append(kind)
 
 
 def error(failure: FirstbellError, *, as_json: bool) -> None:
     """Show an error: what, where, why and the way on."""
-    if as_json:
+    # A command that reports differences has printed its document before it fails.
+    if as_json and not _emitted:
         emit_json("error", {"error": failure.to_json(), "exit_code": failure.exit_code})
     messages().print(f"error: {failure}", style="red", markup=False)
 

@@ -24,6 +24,7 @@ import yaml
 from pulumi import automation
 from pulumi.automation import events
 
+from cli import recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
@@ -111,7 +112,8 @@ class _Recorder:
             text = event.diagnostic_event.message.strip()
             resource = (event.diagnostic_event.urn or "").rsplit("::", 1)[-1]
             if text and "update failed" not in text:
-                self.errors.append(f"{resource}: {text}" if resource else text)
+                named = not resource or text.startswith(resource)
+                self.errors.append(text if named else f"{resource}: {text}")
 
     def _record(self, metadata: events.StepEventMetadata) -> None:
         operation = metadata.op.value
@@ -193,6 +195,7 @@ class OpenStack:
         Raises:
             EngineError: the engine failed; what it had done stays and is in the state.
         """
+        self._recover(progress)
         return self._run(progress, lambda stack, seen: stack.up(show_secrets=False, **_quiet(seen)))
 
     def compare(self, progress: Progress) -> Outcome:
@@ -211,6 +214,7 @@ class OpenStack:
         Raises:
             EngineError: the engine failed.
         """
+        self._recover(progress)
         return self._run(
             progress, lambda stack, seen: stack.destroy(show_secrets=False, **_quiet(seen))
         )
@@ -232,6 +236,11 @@ class OpenStack:
         _engine_errors(
             lambda: self._stack.workspace.remove_stack(self.name, preserve_config=True), []
         )
+
+    def _recover(self, progress: Progress) -> None:
+        """Put right what a run that was killed has left."""
+        back_end = (os.environ | self.environment)["PULUMI_BACKEND_URL"]
+        _engine_errors(lambda: recovery.recover(self._stack, back_end, self.client, progress), [])
 
     def _run(
         self, progress: Progress, operation: Callable[[automation.Stack, _Recorder], object]

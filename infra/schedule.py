@@ -93,6 +93,12 @@ def _scalable_target_action(
     assert target.dimension is not None  # noqa: S101 (a scalable target always has them)
     assert target.namespace is not None  # noqa: S101
     sizes = request["ScalableTargetAction"]
+    if "StartTime" not in request:
+        # Its time has come since it was created. Here, unlike with groups, pulumi-aws would take
+        # an omitted start for a change and rewrite every action that has begun.
+        opts = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(ignore_changes=["startTime"])
+        )
     aws.appautoscaling.ScheduledAction(
         label,
         name=label,

@@ -84,7 +84,7 @@ class WebTier(pulumi.ComponentResource):
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-to-anywhere",
             security_group_id=group.id,
-            description="Packages, AWS's services, the database",
+            description="Packages, AWS services, the database",
             cidr_ipv4="0.0.0.0/0",
             ip_protocol="-1",
             opts=self._child,

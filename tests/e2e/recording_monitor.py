@@ -20,8 +20,13 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
-from pulumi.runtime.proto import provider_pb2
+from pulumi.runtime.proto import (
+    engine_pb2,
+    engine_pb2_grpc,
+    provider_pb2,
+    resource_pb2,
+    resource_pb2_grpc,
+)
 
 from infra.paths import PROJECT_ROOT
 
@@ -109,7 +114,7 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"nobody expected {request.tok}")
         answer = struct_pb2.Struct()
         answer.update({"names": ZONES, "id": "zones"})
-        return provider_pb2.InvokeResponse(**{"return": answer})
+        return provider_pb2.InvokeResponse(**{"return": answer})  # pyright: ignore[reportArgumentType] (the stub takes `return` for no name)
 
     def SignalAndWaitForShutdown(  # noqa: N802
         self, request: empty_pb2.Empty, context: grpc.ServicerContext

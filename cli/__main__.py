@@ -1,0 +1,5 @@
+"""`python -m cli` is `firstbell`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,180 @@
+"""`up` is killed with SIGKILL, again and again, and run again: nothing is lost, nothing is double.
+
+Without recovery the same kills were measured to leave two VPCs, and a stack that no run completes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from textwrap import dedent
+from typing import Any, Literal
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import Firstbell
+
+STACK = dedent(
+    """
+    config:
+      aws:region: eu-north-1
+      firstbell:platform:
+        domain: lms.example.org
+        network: {nat: single, zones: 2}
+        tiers: {web: {min: 2, max: 4}}
+        database: {deletion_protection: false, replicas: {min: 1, max: 2}}
+    """
+)
+# What dies: firstbell alone (its engine ends by itself), the engine with it (its provider lives on
+# and finishes the call that it is in), or all of them in the same instant.
+Victims = Literal["firstbell", "engine", "all"]
+EC2_PREFIXES = ("vpc-", "subnet-", "igw-", "rtb-", "eipalloc-", "nat-", "sg-", "vpce-", "lt-")
+
+
+def checkpoint(firstbell: Firstbell) -> dict[str, Any]:
+    """The state as the engine has written it so far."""
+    path = firstbell.home / "local/state/.pulumi/stacks/firstbell/killed.json"
+    with suppress(FileNotFoundError):
+        return json.loads(path.read_text())["checkpoint"].get("latest") or {}
+    return {}
+
+
+def locks(firstbell: Firstbell) -> list[str]:
+    folder = firstbell.home / "local/state/.pulumi/locks"
+    return [path.name for path in folder.rglob("*.json")]
+
+
+def kill_up(firstbell: Firstbell, resources: int, victims: Victims) -> int:
+    """Start `up` and kill it when the state has so many resources and something is under way.
+
+    Returns the resources there were, or 0 when `up` ended before.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "up", "-s", "killed"],
+        env=firstbell.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None:
+        state = checkpoint(firstbell)
+        found = len(state.get("resources") or [])
+        if found >= resources and state.get("pending_operations"):
+            family = psutil.Process(process.pid).children(recursive=True)
+            doomed = {
+                "firstbell": [],
+                "engine": [each for each in family if each.name().startswith("pulumi")],
+                "all": family,
+            }[victims]
+            process.kill()
+            for each in doomed:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            process.wait()
+            return found
+        time.sleep(0.005)
+    return 0
+
+
+def live(firstbell: Firstbell) -> Counter[str]:
+    """Everything of the stack that is live, by kind; an id that is there twice counts twice."""
+    ec2, elb, rds = (firstbell.client(service) for service in ("ec2", "elbv2", "rds"))
+    scaling = firstbell.client("autoscaling")
+    tagged = [
+        tag["ResourceId"]
+        for page in ec2.get_paginator("describe_tags").paginate(
+            Filters=[{"Name": "key", "Values": ["stack"]}]
+        )
+        for tag in page["Tags"]
+        if tag["Value"] == "killed" and tag["ResourceId"].startswith(EC2_PREFIXES)
+    ]
+    groups = [id for id in tagged if id.startswith("sg-")]
+    rules = [
+        rule["SecurityGroupRuleId"]
+        for rule in ec2.describe_security_group_rules()["SecurityGroupRules"]
+        if rule["GroupId"] in groups
+    ]
+    tables = ec2.describe_route_tables(RouteTableIds=[i for i in tagged if i.startswith("rtb-")])
+    return Counter(
+        tagged
+        + rules
+        + [
+            association["RouteTableAssociationId"]
+            for table in tables["RouteTables"]
+            for association in table["Associations"]
+        ]
+        + [each["LoadBalancerArn"] for each in elb.describe_load_balancers()["LoadBalancers"]]
+        + [each["TargetGroupArn"] for each in elb.describe_target_groups()["TargetGroups"]]
+        + [
+            each["AutoScalingGroupName"]
+            for each in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        ]
+        + [each["PolicyName"] for each in scaling.describe_policies()["ScalingPolicies"]]
+        + [each["DBClusterIdentifier"] for each in rds.describe_db_clusters()["DBClusters"]]
+        + [each["DBInstanceIdentifier"] for each in rds.describe_db_instances()["DBInstances"]]
+        + [
+            each["CertificateArn"]
+            for each in firstbell.client("acm").list_certificates()["CertificateSummaryList"]
+        ]
+    )
+
+
+def recorded(firstbell: Firstbell) -> Counter[str]:
+    """The ids of the state, of the kinds that `live` looks at."""
+    kinds = (
+        "aws:ec2/",
+        "aws:vpc/",
+        "aws:lb/loadBalancer",
+        "aws:lb/targetGroup",
+        "aws:autoscaling/",
+        "aws:rds/cluster:",
+        "aws:rds/clusterInstance:",
+        "aws:acm/",
+    )
+    return Counter(
+        resource["id"]
+        for resource in checkpoint(firstbell)["resources"]
+        if resource["type"].startswith(kinds) and not resource["type"].startswith("aws:ec2/route:")
+    )
+
+
+THREE: list[tuple[int, Victims]] = [(8, "all"), (22, "engine"), (35, "firstbell")]
+TEN: list[tuple[int, Victims]] = [
+    (1, "all"),
+    (6, "engine"),
+    (10, "all"),
+    (15, "firstbell"),
+    (20, "all"),
+    (25, "engine"),
+    (30, "all"),
+    (36, "firstbell"),
+    (42, "all"),
+    (46, "engine"),
+]
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(THREE, id="three"), pytest.param(TEN, id="ten", marks=pytest.mark.slow)],
+)
+def test_up_completes_after_it_was_killed_and_leaves_no_duplicates(
+    firstbell: Firstbell, kills: list[tuple[int, Victims]]
+) -> None:
+    (firstbell.stacks / "Pulumi.killed.yaml").write_text(STACK)
+    firstbell("local", "start")
+    killed = [kill_up(firstbell, resources, victims) for resources, victims in kills]
+    assert all(killed), "up ended before it could be killed"
+
+    firstbell("up", "-s", "killed")
+    assert locks(firstbell) == []
+    assert not checkpoint(firstbell).get("pending_operations")
+    assert live(firstbell) == recorded(firstbell)
+    again = firstbell.json("up", "-s", "killed")
+    assert set(again["counts"]) == {"same"}
+
+    firstbell("destroy", "-s", "killed", "--yes")
+    assert live(firstbell) == Counter()
