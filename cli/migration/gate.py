@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cli.migration import budget, catalogue
+from cli.migration.journal import Journal
 from cli.migration.machine import TIMED, Run
 from cli.migration.spec import REQUIRED_GATE, parse_duration, show_duration
 from infra.errors import FirstbellError
@@ -42,6 +43,8 @@ def rehearsals(run: Run) -> list[budget.Rehearsal]:
 
 def window(run: Run) -> timedelta:
     """The window that was asked for, or the file's."""
+    if run.window is not None:
+        return run.window
     asked = run.journal.fact("window length")
     return parse_duration(asked) if isinstance(asked, str) else run.spec.window
 
@@ -164,16 +167,18 @@ def open_window(run: Run) -> None:
     )
 
 
-def extend(run: Run, length: timedelta) -> None:
+def extend(journal: Journal, length: timedelta) -> None:
     """Move the window's end and every latest finish."""
-    for key in ("window", "latest_finish"):
-        kept = run.journal.fact(key)
-        if not isinstance(kept, dict):
-            continue
-        moved = {
-            name: (datetime.fromisoformat(at) + length).isoformat()
-            if name not in ("start", "revert_seconds", "honesty")
-            else at
-            for name, at in kept.items()
-        }
-        run.journal.remember(key, moved)
+    window = journal.fact("window")
+    if isinstance(window, dict):
+        end = datetime.fromisoformat(str(window["end"])) + length
+        journal.remember("window", {**window, "end": end.isoformat()})
+    latest = journal.fact("latest_finish")
+    if isinstance(latest, dict):
+        journal.remember(
+            "latest_finish",
+            {
+                name: (datetime.fromisoformat(str(at)) + length).isoformat()
+                for name, at in latest.items()
+            },
+        )

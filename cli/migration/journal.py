@@ -92,8 +92,8 @@ class Journal:
         self._kill = _Kill.from_environment()
 
     @classmethod
-    def create(cls, path: Path, migration: str) -> Journal:
-        """A new journal, in state `preflight`.
+    def create(cls, path: Path, migration: str, *, identity: str | None = None) -> Journal:
+        """A new journal, in state `preflight`; `identity` is a lost one's, to be adopted.
 
         Raises:
             InputError: there is one already.
@@ -110,18 +110,7 @@ class Journal:
         fresh = path.with_suffix(f".{os.getpid()}.new")
         fresh.unlink(missing_ok=True)
         db = sqlite3.connect(fresh, isolation_level=None)
-        db.executescript(_SCHEMA)
-        db.executemany(
-            "INSERT INTO meta VALUES (?, ?)",
-            [
-                ("format", str(FORMAT)),
-                ("migration", migration),
-                ("uuid", str(uuid.uuid4())),
-                ("created", _now().isoformat()),
-                ("user", getpass.getuser()),
-            ],
-        )
-        db.execute("INSERT INTO current VALUES (1, 'preflight', 'soak', 'forward', 1)")
+        _fill(db, migration, identity or str(uuid.uuid4()))
         db.close()
         fresh.rename(path)
         return cls.open(path, migration)
@@ -162,6 +151,14 @@ class Journal:
                 fix=f"put it back under {root(meta['migration'])}",
             )
         journal.meta = meta
+        return journal
+
+    @classmethod
+    def nowhere(cls, migration: str) -> Journal:
+        """A journal in memory, for looking at a migration that was not started."""
+        journal = cls(Path(":memory:"))
+        _fill(journal._db, migration, str(uuid.uuid4()))
+        journal.meta = {"migration": migration, "uuid": str(uuid.uuid4())}
         return journal
 
     meta: Mapping[str, str] = {}
@@ -309,6 +306,21 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
             self._kill.after(point, phase, cursor.lastrowid or 0)
+
+
+def _fill(db: sqlite3.Connection, migration: str, identity: str) -> None:
+    db.executescript(_SCHEMA)
+    db.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [
+            ("format", str(FORMAT)),
+            ("migration", migration),
+            ("uuid", identity),
+            ("created", _now().isoformat()),
+            ("user", getpass.getuser()),
+        ],
+    )
+    db.execute("INSERT INTO current VALUES (1, 'preflight', 'soak', 'forward', 1)")
 
 
 class _Kill:

@@ -11,7 +11,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -94,7 +94,8 @@ class Run:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     # The rehearsal that is under way cannot be turned back by orders to the real migration.
     stop: Callable[[], None] = lambda: None
-    verified: set[str] = field(default_factory=set[str])
+    # The window that a dry run asks about, in the place of the file's.
+    window: timedelta | None = None
 
     @property
     def forward(self) -> Link:

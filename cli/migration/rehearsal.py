@@ -142,10 +142,8 @@ class _Stage:
                 ],
             )
         for server in self._sides:
-            for role in server.roles or ():
-                self._admin.run(f"CREATE ROLE {ident(role)} LOGIN")
-            # The migration's own search path is not the rehearsal's; queries name schemas.
-            server.run("ANALYZE")
+            self._admin.run(f"CREATE ROLE {ident(_load_role(server))} LOGIN")
+        source.run("ANALYZE")
 
     def play(self) -> dict[str, object]:
         """Cut over and revert under load; what each step took."""
@@ -160,9 +158,7 @@ class _Stage:
             journal,
             source,
             target,
-            accepted=frozenset(
-                {"collation", "always-triggers", "event-triggers", "foreign-tables"}
-            )
+            accepted=frozenset({"collation", "always-triggers", "event-triggers", "foreign-tables"})
             | {f"pg-cron-{side}" for side in ("source", "target")},
             rehearsing=True,
         )
@@ -236,6 +232,11 @@ def observed_rate(source: Server) -> float:
     return max(1.0, (int(source.one(query)) - before) / _RATE_SECONDS)
 
 
+def _load_role(server: Server) -> str:
+    """The role that stands for the application on a scratch side."""
+    return f"{server.base}_load_{server.side}"
+
+
 class _Load(threading.Thread):
     """A synthetic application: writes at a rate to whichever scratch side takes it."""
 
@@ -247,7 +248,7 @@ class _Load(threading.Thread):
         self.written = 0
         self._passwords = [secrets.token_urlsafe(24) for _ in self._sides]
         for server, password in zip(self._sides, self._passwords, strict=True):
-            role = (server.roles or ())[0]
+            role = _load_role(server)
             server.set_password(role, password)
             server.run(
                 f"GRANT USAGE ON SCHEMA firstbell TO {ident(role)};"
@@ -266,9 +267,7 @@ class _Load(threading.Thread):
             try:
                 if conn is None or conn.closed:
                     server = self._sides[side]
-                    conn = server.connect(
-                        user=(server.roles or ())[0], password=self._passwords[side]
-                    )
+                    conn = server.connect(user=_load_role(server), password=self._passwords[side])
                 conn.execute(
                     "INSERT INTO firstbell.load VALUES (%s, 'load') ON CONFLICT (id)"
                     " DO UPDATE SET body = firstbell.load.body || '.'",

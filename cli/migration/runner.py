@@ -95,9 +95,9 @@ def alive(migration: str) -> bool:
 class Watch(threading.Thread):
     """Looks at both sides every second, beside whatever the runner does, and publishes it."""
 
-    def __init__(self, run: Run, *, supervised: bool = False) -> None:
+    def __init__(self, run: Run, keep: Callable[[], None]) -> None:
         super().__init__(name="watch", daemon=True)
-        self._supervised = supervised
+        self._keep = keep
         self._run = Run(run.name, run.spec, run.journal, run.source.clone(), run.target.clone())
         self._ended = threading.Event()
         self._last_ddl = 0.0
@@ -110,9 +110,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
-            if self._supervised:
-                # Whoever killed the supervisor did not mean to leave us without one.
-                supervisor.ensure(self._run.journal.meta["migration"])
+            self._keep()
             try:
                 self.look()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -189,13 +187,10 @@ class Watch(threading.Thread):
 class Rest:
     """What is done while the migration soaks or holds: file passes and full comparisons."""
 
-    ended: Callable[[], bool] = lambda: False
     _next_files: float = 0.0
     _next_sums: float = field(default_factory=lambda: time.monotonic() + CHECKSUM_SECONDS)
 
     def __call__(self, run: Run) -> None:
-        if self.ended():
-            raise _LetGo
         now = run.journal.current
         if now.state == "soak":
             self._pause_or_go(run, now.goal)
@@ -230,10 +225,6 @@ class Rest:
             run.journal.outcome(0, "replicating again")
 
 
-class _LetGo(Exception):  # noqa: N818 (an order)
-    """The runner was told to end while there is nothing to do."""
-
-
 def compare(run: Run) -> dict[str, object]:
     """Compare every row while users write, and remember what was found."""
     source, target = run.source.clone(), run.target.clone()
@@ -261,10 +252,19 @@ def compare(run: Run) -> dict[str, object]:
     return result
 
 
-def carry(run: Run, *, rest: Callable[[Run], None] | None = None, watch: bool = True) -> int:
-    """Drive the machine with the locks held; the last outcome's exit code."""
+def carry(
+    run: Run,
+    *,
+    rest: Callable[[Run], None] | None = None,
+    watch: bool = True,
+    keep: Callable[[], None] = lambda: None,
+) -> int:
+    """Drive the machine with the locks held; the last outcome's exit code.
+
+    `keep` is called every second while the watch is on.
+    """
     lock = RunnerLock(run.source)
-    thread = Watch(run) if watch else None
+    thread = Watch(run, keep) if watch else None
     try:
         _retry(lock.take)
         _retry(lambda: run.source.refuse_other_owner(run.journal.uuid))
@@ -295,6 +295,9 @@ def _retry(do: Callable[[], None]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Carry the named migration until it is over, or told to go."""
+    # The supervisor starts runners, and so knows this module.
+    from cli.migration import supervisor
+
     migration = arguments[0]
     journal = Journal.open(root(migration) / "journal.db", migration)
     lock = file_lock(migration)
@@ -307,11 +310,12 @@ def main(arguments: list[str]) -> int:
             fix=f"firstbell migrate status --migration {migration}",
         ) from None
     with lock:
+        supervisor.note_process(migration, "runner")
         run = build(migration, journal)
         journal.show(runner={"pid": os.getpid(), "host": socket.gethostname()})
         while journal.current.state not in FINAL:
             try:
-                return carry(run, rest=Rest())
+                return carry(run, rest=Rest(), keep=lambda: supervisor.ensure(migration))
             except psycopg.OperationalError as error:
                 journal.show(trouble=str(error).strip())
                 time.sleep(1)

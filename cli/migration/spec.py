@@ -252,6 +252,19 @@ def choose(name: str | None) -> str:
     return name
 
 
+def check_name(path: Path) -> None:
+    """Raises InputError when the file's name cannot name slots, roles and publications."""
+    # A rehearsal of migration x is called x-r on its servers.
+    if not _NAME.fullmatch(path.stem) or path.stem.endswith(("-r", "_r")):
+        raise InputError(
+            f"{path.stem!r} cannot name a migration",
+            where=str(path),
+            why="slots, roles and publications are named after it",
+            fix="use small letters, digits, - and _, beginning with a letter, at most 31,"
+            " not ending in -r",
+        )
+
+
 def load(path: Path) -> Spec:
     """Read a migration file.
 
@@ -259,13 +272,7 @@ def load(path: Path) -> Spec:
         InputError: the file is missing or is not YAML.
         Problems: keys are unknown, missing or wrong; all of them.
     """
-    if not _NAME.fullmatch(path.stem):
-        raise InputError(
-            f"{path.stem!r} cannot name a migration",
-            where=str(path),
-            why="slots, roles and publications are named after it",
-            fix="use small letters, digits, - and _, beginning with a letter, at most 31",
-        )
+    check_name(path)
     try:
         raw: object = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:

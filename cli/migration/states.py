@@ -204,6 +204,12 @@ def _copy_check(run: Run) -> None:
     _refuse_differences(
         catalogue.differences(source, target), "the schema on the target is not the source's"
     )
+    run.target.run("INSERT INTO firstbell.made VALUES ('copied') ON CONFLICT DO NOTHING")
+    remember_baseline(run)
+
+
+def remember_baseline(run: Run) -> None:
+    """Keep what views, functions and the like look like on each side, to notice changes."""
     run.journal.remember(
         "baseline",
         {side.side: catalogue.to_json(catalogue.opaque(side)) for side in (run.source, run.target)},

@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import psutil
 from filelock import FileLock, Timeout
 
 from cli.migration import runner
@@ -83,6 +85,7 @@ def main(migration: str) -> None:
     except Timeout:
         return
     with lock:
+        note_process(migration, "supervisor")
         journal = Journal.open(root(migration) / "journal.db", migration)
         child: subprocess.Popen[bytes] | None = None
         while not over(journal):
@@ -94,6 +97,27 @@ def main(migration: str) -> None:
             time.sleep(_LOOK_SECONDS)
         if child is not None:
             child.wait()
+
+
+def end(migration: str) -> None:
+    """End this machine's supervisor and runner of a migration, which leaves it where it is."""
+    for name in ("supervisor", "runner"):
+        path = root(migration) / f"{name}.pid"
+        if not path.exists():
+            continue
+        number, started = path.read_text().split()
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(number))
+            # A number is used again; with the time it was started it is one process only.
+            if process.create_time() == float(started):
+                process.kill()
+                process.wait(timeout=10)
+
+
+def note_process(migration: str, name: str) -> None:
+    """Write down who this process is, for `end`."""
+    me = psutil.Process()
+    (root(migration) / f"{name}.pid").write_text(f"{me.pid} {me.create_time()!r}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,308 @@
+"""What a person may order, and when. Every order is checked before anything is changed.
+
+An order is a row in the journal; the detached runner carries it out, and any terminal may follow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import psycopg
+
+from cli.migration import gate, preflight, runner, schema, spec, states, supervisor
+from cli.migration.journal import Event, Journal, root
+from cli.migration.machine import (
+    ABORTABLE,
+    BLOCKED,
+    CUTOVER,
+    FINAL,
+    HUMAN,
+    REVERT,
+    REVERTIBLE,
+    START,
+    Run,
+)
+from infra.errors import FirstbellError, InputError
+
+_FOLLOW_SECONDS = 0.2
+
+
+def opened(migration: str) -> Journal:
+    """The journal of a migration that was started.
+
+    Raises:
+        InputError: it was not, or the journal is not this migration's.
+    """
+    return Journal.open(root(migration) / "journal.db", migration)
+
+
+def looking(migration: str, accepted: Iterable[str] = ()) -> Run:
+    """A run for looking only, with a journal in memory when the migration was not started."""
+    path = root(migration) / "journal.db"
+    journal = Journal.open(path, migration) if path.exists() else Journal.nowhere(migration)
+    run = runner.build(migration, journal)
+    run.accepted = frozenset({*run.accepted, *accepted})
+    return run
+
+
+def reach(run: Run) -> None:
+    """Raises InputError when a server does not answer, or refuses our role."""
+    for server in (run.source, run.target):
+        try:
+            server.one("SELECT 1")
+        except psycopg.OperationalError as error:
+            raise InputError(
+                f"the {server.side} {server.address} does not let us in",
+                where=f"{server.side}.dsn",
+                why=str(error).strip(),
+                fix="check host, port, password and pg_hba.conf from this runner",
+            ) from error
+
+
+def check(migration: str, accepted: Iterable[str] = ()) -> list[preflight.Finding]:
+    """Preflight: everything found, blockers first; changes nothing."""
+    run = looking(migration, accepted)
+    try:
+        reach(run)
+        for server in (run.source, run.target):
+            if server.installed():
+                server.refuse_other_owner(run.journal.uuid)
+        schema.find_program("pg_dump", run.target.version)
+        return preflight.inspect(run)
+    finally:
+        run.source.close()
+        run.target.close()
+
+
+def start(migration: str, accepted: Iterable[str] = ()) -> None:
+    """Begin: preflight, then a journal, then a detached runner.
+
+    Raises:
+        InputError: it was started before, or there are blockers.
+    """
+    path = root(migration) / "journal.db"
+    if path.exists():
+        Journal.create(path, migration)  # says what to do
+    wanted = frozenset(accepted)
+    blockers = [each for each in check(migration, wanted) if each.blocks(wanted)]
+    if blockers:
+        raise InputError(
+            "preflight found what must not be: " + "; ".join(str(each) for each in blockers),
+            fix="mend it, or accept by name what preflight lets you accept: --accept NAME",
+        )
+    journal = Journal.create(path, migration)
+    journal.remember("accepted", sorted(wanted))
+    journal.close()
+    supervisor.ensure(migration)
+
+
+def _order(migration: str, journal: Journal, goal: str, **data: object) -> int:
+    """Write an order, see to it that a runner lives, and say from which event to follow."""
+    last = journal.events()
+    journal.order(goal, **data)
+    supervisor.ensure(migration)
+    return last[-1].n if last else 0
+
+
+def refuse_unless(
+    journal: Journal, what: str, *, allowed: Iterable[str], instead: str = "status"
+) -> None:
+    """Raises InputError when an order does not fit where the migration stands."""
+    now = journal.current
+    if now.state not in allowed:
+        raise InputError(
+            f"{what} is not possible in {now.state}",
+            where=f"migration {journal.meta['migration']}",
+            fix=f"firstbell migrate {instead}",
+        )
+
+
+def cutover(migration: str, window: timedelta | None = None) -> int:
+    """Order the cutover; the number of the last event before it.
+
+    Raises:
+        InputError: it does not soak, was never rehearsed, or the gate is closed.
+    """
+    journal = opened(migration)
+    refuse_unless(journal, "cutover", allowed=("soak",), instead="status")
+    if journal.current.goal == "pause":
+        raise InputError("replication is paused", fix="firstbell migrate resume")
+    red = [item for item in evaluate(migration, window) if not item.green]
+    if red:
+        raise InputError(
+            "the gate is closed: " + "; ".join(f"{item.name}: {item.detail}" for item in red),
+            fix="firstbell migrate cutover --dry-run shows every item",
+        )
+    if window is not None:
+        journal.remember("window length", spec.show_duration(window))
+    return _order(migration, journal, "cutover")
+
+
+def evaluate(migration: str, window: timedelta | None = None) -> list[gate.Item]:
+    """The go/no-go list as of now; changes nothing."""
+    journal = opened(migration)
+    refuse_unless(journal, "cutover", allowed=("soak",), instead="status")
+    run = runner.build(migration, journal)
+    run.window = window
+    try:
+        reach(run)
+        return gate.evaluate(run)
+    finally:
+        run.source.close()
+        run.target.close()
+
+
+def abort(migration: str, *, discard: bool = False) -> int:
+    """Order the way back before switch's intent; with `discard`, give the migration up."""
+    journal = opened(migration)
+    if discard:
+        refuse_unless(journal, "abort --discard", allowed=START, instead="abort, or revert first")
+        return _order(migration, journal, "discard")
+    if journal.current.state in REVERTIBLE:
+        refuse_unless(journal, "abort", allowed=ABORTABLE, instead="revert")
+    refuse_unless(journal, "abort", allowed=("gate", *ABORTABLE), instead="status")
+    return _order(migration, journal, "back")
+
+
+def revert(migration: str) -> int:
+    """Order the way back from the target."""
+    journal = opened(migration)
+    if journal.fact("reverse lost"):
+        error = FirstbellError(
+            "the way back is lost: the target's replication slot is gone",
+            fix="users stay on the target; firstbell migrate commit, or restore a backup",
+        )
+        error.exit_code = HUMAN
+        raise error
+    if journal.current.state == "committed":
+        raise InputError(
+            "there is no way back after commit", fix="migrate again, the other way round"
+        )
+    instead = "abort" if journal.current.state in ABORTABLE else "status"
+    refuse_unless(journal, "revert", allowed=REVERTIBLE, instead=instead)
+    return _order(migration, journal, "back")
+
+
+def commit(migration: str, confirm: str | None) -> int:
+    """Order the point of no return."""
+    journal = opened(migration)
+    if confirm != migration:
+        raise InputError(
+            f"commit is for good, and {confirm!r} is not this migration's name",
+            where="--confirm",
+            fix=f"firstbell migrate commit --confirm {migration}",
+        )
+    refuse_unless(journal, "commit", allowed=("hold",), instead="status")
+    return _order(migration, journal, "commit")
+
+
+def pause(migration: str) -> int:
+    """Order replication to stand still; only before the fence."""
+    journal = opened(migration)
+    instead = "abort" if journal.current.state in (*CUTOVER, *REVERT) else "status"
+    refuse_unless(journal, "pause", allowed=("soak",), instead=instead)
+    return _order(migration, journal, "pause")
+
+
+def resume(migration: str) -> int:
+    """Order replication, or a start that failed, to go on; a dead runner lives again."""
+    journal = opened(migration)
+    now = journal.current
+    if now.state in FINAL:
+        raise InputError(f"the migration is {now.state}", fix="firstbell migrate report")
+    goal = "soak" if now.state in START else now.goal
+    return _order(migration, journal, goal)
+
+
+def extend(migration: str, length: timedelta, confirm: str | None) -> None:
+    """Move the end of the window and every latest finish."""
+    journal = opened(migration)
+    if confirm != migration:
+        raise InputError(
+            f"{confirm!r} is not this migration's name",
+            where="--confirm",
+            fix=f"firstbell migrate cutover --extend-by … --confirm {migration}",
+        )
+    refuse_unless(journal, "--extend-by", allowed=CUTOVER, instead="cutover --window")
+    journal.note("extended", by=spec.show_duration(length))
+    gate.extend(journal, length)
+
+
+def follow(
+    migration: str, since: int, show: Callable[[Event], None] = lambda _event: None
+) -> tuple[int, str]:
+    """Show events until an order's outcome is known: exit code and text."""
+    journal = opened(migration)
+    try:
+        while True:
+            for event in journal.events(since):
+                since = event.n
+                show(event)
+                if event.phase == "outcome":
+                    code = event.data.get("code")
+                    return (code if isinstance(code, int) else BLOCKED), str(event.data["text"])
+            supervisor.ensure(migration)
+            time.sleep(_FOLLOW_SECONDS)
+    finally:
+        journal.close()
+
+
+def adopt(migration: str) -> str:
+    """Rebuild a lost journal from what stands on both databases; the state that was found.
+
+    Raises:
+        InputError: there is a journal, or nothing of this migration on the databases.
+    """
+    path = root(migration) / "journal.db"
+    if path.exists():
+        raise InputError(
+            "there is a journal", where=str(path), fix=f"firstbell migrate status -m {migration}"
+        )
+    run = looking(migration)
+    try:
+        reach(run)
+        source, target = run.source, run.target
+        if not (source.installed() and target.installed()):
+            raise InputError(
+                f"neither side knows migration {migration!r}", fix="firstbell migrate start"
+            )
+        owner = source.rows("SELECT migration, journal::text FROM firstbell.owner")
+        if not owner or owner[0][0] != migration:
+            raise InputError(f"the source belongs to migration {owner[0][0]!r}")
+        open_source, open_target = source.open_to_applications(), target.open_to_applications()
+        forward = target.subscription(run.forward.name) is not None
+        back = source.subscription(run.back.name) is not None
+        copied = bool(target.one("SELECT 1 FROM firstbell.made WHERE what = 'copied'"))
+        if open_target and back and not open_source:
+            state, goal, direction = "hold", "cutover", "forward"
+        elif open_source and forward and not open_target:
+            state, goal, direction = "soak", "soak", "forward"
+        elif open_source and not open_target and copied and source.slot(run.forward.name):
+            # On the way back, users are in already and replication is not armed yet.
+            state, goal, direction = "abort", "back", "back"
+        elif open_source and not open_target and not copied:
+            state, goal, direction = "copy", "soak", "forward"
+        elif not open_source and not open_target and forward:
+            # In the middle of a cutover, before the flip was complete: the safe way is back.
+            state, goal, direction = "abort", "back", "back"
+        elif not open_source and not open_target and back:
+            state, goal, direction = "back_drain", "back", "back"
+        else:
+            raise InputError(
+                "what stands on the databases fits no state of a migration",
+                fix="look at it with a person who knows both databases",
+            )
+        journal = Journal.create(path, migration, identity=str(owner[0][1]))
+        journal.remember("turned", {"code": 0, "reason": "the journal was lost", "from": "adopt"})
+        journal.go(state, goal=goal, direction=direction, adopted=True)
+        if state in ("soak", "hold"):
+            run.journal = journal
+            states.remember_baseline(run)
+        journal.close()
+    finally:
+        run.source.close()
+        run.target.close()
+    supervisor.ensure(migration)
+    return state
