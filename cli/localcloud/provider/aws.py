@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import boto3
 import botocore.config
@@ -15,6 +16,11 @@ from cli.localcloud.provider import rules
 from cli.localcloud.provider.validate import violations
 from cli.localcloud.provider.values import has_unknown, known
 
+T = TypeVar("T")
+
+# moto serves requests in threads but is not made for them: "OrderedDict mutated during iteration"
+# was measured with a hundred scheduled actions. Its interpreter runs one at a time anyway.
+_ONE_AT_A_TIME: Final = threading.Lock()
 # Connections one client keeps open: as many as the provider serves calls at once.
 CONNECTIONS = 32
 
@@ -44,6 +50,7 @@ class Cloud:
             aws_access_key_id="local", aws_secret_access_key="local", region_name=region
         )
         self._clients: dict[str, Any] = {}
+        self._memory: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     def client(self, service: str) -> Any:
@@ -67,6 +74,13 @@ class Cloud:
                 )
             return self._clients[service]
 
+    def remember(self, what: str, load: Callable[[], T]) -> T:
+        """What was loaded once, for as long as this process lives (one run of the engine)."""
+        with self._lock:
+            if what not in self._memory:
+                self._memory[what] = load()
+            return self._memory[what]
+
     def input_shape(self, service: str, operation: str) -> Any:
         """The botocore shape of an operation's request (`operation` in snake case)."""
         return self._model(service, operation).input_shape
@@ -88,8 +102,10 @@ class Cloud:
             AwsError: AWS would refuse the request, or the local cloud did.
         """
         self.check(service, operation, request)
+        send = getattr(self.client(service), operation)
         try:
-            return getattr(self.client(service), operation)(**request)
+            with _ONE_AT_A_TIME:
+                return send(**request)
         except botocore.exceptions.ClientError as error:
             details = error.response.get("Error", {})
             raise AwsError(

@@ -39,6 +39,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._default_tags: Mapping[str, str] = {}
         self._lock = threading.Lock()
         self._regions: dict[str, Cloud] = {}
+        self._machines: dict[tuple[str, str], Served] = {}
 
     # ---- the provider itself -----------------------------------------------------------------
 
@@ -237,7 +238,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 f"cli/localcloud/provider/rows/",
             )
             raise AssertionError
-        return Served(row, self._region_of(properties, context), self._default_tags)
+        cloud = self._region_of(properties, context)
+        with self._lock:
+            key = (token, cloud.region)
+            if key not in self._machines:
+                self._machines[key] = Served(row, cloud, self._default_tags)
+            return self._machines[key]
 
 
 class Served(Machine):

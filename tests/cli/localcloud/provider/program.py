@@ -119,6 +119,7 @@ def everything(variant: Variant = Variant()) -> None:
         drop_invalid_header_fields=True,
         idle_timeout=120 if variant.color == "blue" else 90,
         tags=tags,
+        opts=pulumi.ResourceOptions(depends_on=[gateway]),
     )
     targets = aws.lb.TargetGroup(
         "targets",
@@ -238,7 +239,7 @@ def everything(variant: Variant = Variant()) -> None:
         "morning",
         autoscaling_group_name=group.name,
         scheduled_action_name=f"{stack}-{variant.name}-morning",
-        recurrence="45 7 * * 1-5",
+        recurrence="45 7 * * 1-5" if variant.name == "a" else "40 7 * * 1-5",
         time_zone="Europe/Stockholm",
         min_size=3 if variant.color == "blue" else 4,
         max_size=-1,

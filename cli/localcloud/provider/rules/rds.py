@@ -1,0 +1,269 @@
+"""Amazon RDS and Aurora: identifiers, classes, passwords, windows, subnet groups."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.localcloud.provider.rules.base import Request, refuse_unless, rule
+from infra import instances
+from infra.season.limits import MAX_AURORA_REPLICAS
+
+if TYPE_CHECKING:
+    from cli.localcloud.provider.aws import Cloud
+
+_CODE: Final = "InvalidParameterValue"
+_COMBINATION: Final = "InvalidParameterCombination"
+_IDENTIFIER: Final = re.compile(r"[a-zA-Z](-?[a-zA-Z0-9])*")
+# Aurora user guide, "Publishing Aurora logs to CloudWatch Logs", checked 2026-08-01.
+_LOGS: Final = {
+    "aurora-postgresql": {"postgresql", "instance", "iam-db-auth-error"},
+    "aurora-mysql": {"audit", "error", "general", "slowquery", "instance", "iam-db-auth-error"},
+}
+# RDS user guide, "Turning Enhanced Monitoring on": seconds, checked 2026-08-01.
+_MONITORING_INTERVALS: Final = frozenset({0, 1, 5, 10, 15, 30, 60})
+# Names that PostgreSQL and RDS keep to themselves; Aurora user guide, CreateDBCluster.
+_RESERVED_USERS: Final = frozenset({"rdsadmin", "admin", "postgres_admin", "public", "none"})
+
+
+def _check_identifier(request: Request, member: str) -> None:
+    name = request.get(member, "a")
+    refuse_unless(
+        len(name) <= 63 and _IDENTIFIER.fullmatch(name) is not None,
+        _CODE,
+        f"The parameter {member} is not a valid identifier: {name!r} must begin with a letter, "
+        "have at most 63 letters, digits and hyphens, and neither end with a hyphen nor hold two "
+        "in a row",
+    )
+
+
+@rule("rds", "create_db_cluster", "create_db_instance")
+def identifiers_are_valid(_: Cloud, request: Request) -> None:
+    for member in ("DBClusterIdentifier", "DBInstanceIdentifier"):
+        _check_identifier(request, member)
+
+
+@rule("rds", "create_db_cluster", "modify_db_cluster")
+def cluster_is_sound(_: Cloud, request: Request) -> None:
+    retention = request.get("BackupRetentionPeriod", 1)
+    refuse_unless(
+        1 <= retention <= 35,
+        _CODE,
+        f"Invalid backup retention period {retention}. Retention period must be between 1 and 35.",
+    )
+    port = request.get("Port", 5432)
+    refuse_unless(1_150 <= port <= 65_535, _CODE, f"port {port} is not in 1150–65535")
+    capacity = request.get("ServerlessV2ScalingConfiguration")
+    if capacity:
+        _check_serverless(capacity)
+    _check_logs(request)
+    _check_monitoring(request)
+    _check_windows(request)
+
+
+def _check_serverless(capacity: dict[str, Any]) -> None:
+    low, high = capacity.get("MinCapacity"), capacity.get("MaxCapacity")
+    for name, units in (("minimum", low), ("maximum", high)):
+        refuse_unless(
+            units is None or (0 <= units <= 256 and units * 2 == int(units * 2)),
+            _CODE,
+            f"Serverless v2 {name} capacity {units} must be 0–256 in steps of 0.5",
+        )
+    refuse_unless(high is None or high >= 1, _CODE, "Serverless v2 maximum capacity is at least 1")
+    refuse_unless(
+        low is None or high is None or low <= high,
+        _CODE,
+        f"Serverless v2 maximum capacity {high} is less than minimum capacity {low}",
+    )
+
+
+def _check_logs(request: Request) -> None:
+    engine = request.get("Engine")
+    if engine in _LOGS:
+        unknown = sorted(set(request.get("EnableCloudwatchLogsExports", [])) - _LOGS[engine])
+        refuse_unless(
+            not unknown,
+            _COMBINATION,
+            f"You cannot use the log types {unknown} with engine {engine}; it has "
+            f"{sorted(_LOGS[engine])}",
+        )
+
+
+def _check_monitoring(request: Request) -> None:
+    interval = request.get("MonitoringInterval", 0)
+    refuse_unless(
+        interval in _MONITORING_INTERVALS,
+        _CODE,
+        f"Invalid monitoring interval {interval}: {sorted(_MONITORING_INTERVALS)}",
+    )
+    refuse_unless(
+        interval == 0 or "MonitoringRoleArn" in request,
+        _COMBINATION,
+        "A MonitoringRoleARN value is required if you specify a MonitoringInterval value other "
+        "than 0.",
+    )
+    kept = request.get("PerformanceInsightsRetentionPeriod", 7)
+    refuse_unless(
+        kept in (7, 731) or (kept % 31 == 0 and 31 <= kept <= 713),
+        _CODE,
+        f"Invalid Performance Insights retention period {kept}: 7, 731 or a multiple of 31",
+    )
+
+
+_WINDOW: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
+_DAY: Final = "(mon|tue|wed|thu|fri|sat|sun)"
+_WEEK_WINDOW: Final = re.compile(rf"{_DAY}:(\d\d:\d\d)-{_DAY}:(\d\d:\d\d)")
+
+
+def _check_windows(request: Request) -> None:
+    backup = request.get("PreferredBackupWindow", "00:00-01:00")
+    refuse_unless(
+        _WINDOW.fullmatch(backup) is not None,
+        _CODE,
+        f"Invalid backup window {backup!r}: hh24:mi-hh24:mi, UTC",
+    )
+    week = request.get("PreferredMaintenanceWindow", "sun:00:00-sun:01:00").lower()
+    refuse_unless(
+        _WEEK_WINDOW.fullmatch(week) is not None,
+        _CODE,
+        f"Invalid maintenance window {week!r}: ddd:hh24:mi-ddd:hh24:mi, UTC",
+    )
+
+
+@rule("rds", "create_db_cluster", "modify_db_cluster")
+def master_user_is_sound(_: Cloud, request: Request) -> None:
+    password, managed = request.get("MasterUserPassword"), request.get("ManageMasterUserPassword")
+    refuse_unless(
+        not (password and managed),
+        _COMBINATION,
+        "You can't specify MasterUserPassword when ManageMasterUserPassword is turned on",
+    )
+    if password is not None:
+        longest = 41 if request.get("Engine") == "aurora-mysql" else 99
+        # The password itself never stands in a message.
+        refuse_unless(
+            8 <= len(password) <= longest,
+            _CODE,
+            f"The parameter MasterUserPassword must have 8 to {longest} characters",
+        )
+        refuse_unless(
+            not set(password) & set('/@" ') and password.isascii() and password.isprintable(),
+            _CODE,
+            "The parameter MasterUserPassword may hold printable ASCII characters besides "
+            "'/', '@', '\"', ' '",
+        )
+    user = request.get("MasterUsername")
+    if user is not None:
+        longest = 32 if request.get("Engine") == "aurora-mysql" else 63
+        fits = re.fullmatch(rf"[a-zA-Z][a-zA-Z0-9_]{{0,{longest - 1}}}", user)
+        refuse_unless(bool(fits), _CODE, f"MasterUsername {user!r} is not a valid name")
+        reserved = user.lower() in _RESERVED_USERS and not (
+            user.lower() == "admin" and request.get("Engine") == "aurora-mysql"
+        )
+        refuse_unless(
+            not reserved,
+            _CODE,
+            f"MasterUsername {user} cannot be used as it is a reserved word used by the engine",
+        )
+
+
+@rule("rds", "create_db_cluster")
+def database_name_is_valid(_: Cloud, request: Request) -> None:
+    name = request.get("DatabaseName", "a")
+    longest = 64 if request.get("Engine") == "aurora-mysql" else 63
+    fits = re.fullmatch(rf"[a-zA-Z][a-zA-Z0-9_]{{0,{longest - 1}}}", name)
+    refuse_unless(
+        bool(fits),
+        _CODE,
+        f"DatabaseName must begin with a letter and contain only alphanumeric characters: {name!r}",
+    )
+
+
+@rule("rds", "create_db_cluster", live=True)
+def cluster_has_an_owner(cloud: Cloud, request: Request) -> None:
+    restored = "SnapshotIdentifier" in request or "ReplicationSourceIdentifier" in request
+    secret = request.get("MasterUserPassword") or request.get("ManageMasterUserPassword")
+    refuse_unless(
+        restored or bool(request.get("MasterUsername") and secret),
+        _COMBINATION,
+        "MasterUsername and MasterUserPassword or ManageMasterUserPassword are required",
+    )
+    clusters = cloud.call("rds", "describe_db_clusters")["DBClusters"]
+    name = request["DBClusterIdentifier"]
+    refuse_unless(
+        all(cluster["DBClusterIdentifier"] != name.lower() for cluster in clusters),
+        "DBClusterAlreadyExistsFault",
+        f"DB Cluster already exists: {name}",
+    )
+
+
+@rule("rds", "create_db_instance", "modify_db_instance")
+def instance_is_sound(cloud: Cloud, request: Request) -> None:
+    kind, engine = request.get("DBInstanceClass"), request.get("Engine")
+    if kind and kind != "db.serverless":
+        engine = engine if engine in _LOGS else "aurora-postgresql"
+        problem = instances.problem_with_database_class(kind, engine, cloud.region)
+        refuse_unless(problem is None, _CODE, f"Invalid DB Instance class: {problem}")
+    tier = request.get("PromotionTier", 0)
+    refuse_unless(0 <= tier <= 15, _CODE, f"promotion tier {tier} is not in 0–15")
+    _check_monitoring(request)
+    _check_windows(request)
+
+
+@rule("rds", "create_db_instance", live=True)
+def cluster_has_room(cloud: Cloud, request: Request) -> None:
+    name = request.get("DBClusterIdentifier")
+    if name is None:
+        return
+    cluster = cloud.call("rds", "describe_db_clusters", DBClusterIdentifier=name)["DBClusters"][0]
+    members = cluster.get("DBClusterMembers", [])
+    refuse_unless(
+        len(members) <= MAX_AURORA_REPLICAS,
+        "InstanceQuotaExceeded",
+        f"an Aurora cluster has a writer and up to {MAX_AURORA_REPLICAS} replicas",
+    )
+    refuse_unless(
+        request.get("Engine") == cluster["Engine"],
+        _COMBINATION,
+        f"The engine {request.get('Engine')} is not the cluster's: {cluster['Engine']}",
+    )
+
+
+@rule("rds", "delete_db_cluster")
+def end_is_thought_of(_: Cloud, request: Request) -> None:
+    if request.get("SkipFinalSnapshot"):
+        return
+    refuse_unless(
+        "FinalDBSnapshotIdentifier" in request,
+        _COMBINATION,
+        "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified",
+    )
+    _check_identifier(request, "FinalDBSnapshotIdentifier")
+
+
+@rule("rds", "create_db_subnet_group", "modify_db_subnet_group", live=True)
+def subnets_span_two_zones(cloud: Cloud, request: Request) -> None:
+    subnets = cloud.call("ec2", "describe_subnets", SubnetIds=request["SubnetIds"])["Subnets"]
+    refuse_unless(
+        len({subnet["AvailabilityZone"] for subnet in subnets}) >= 2,
+        "DBSubnetGroupDoesNotCoverEnoughAZs",
+        "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement: at least "
+        "two zones",
+    )
+    refuse_unless(
+        len({subnet["VpcId"] for subnet in subnets}) == 1,
+        "InvalidSubnet",
+        "The subnets of a DB subnet group must lie in one VPC",
+    )
+
+
+@rule("rds", "modify_db_subnet_group", live=True)
+def subnets_stay_in_their_vpc(cloud: Cloud, request: Request) -> None:
+    groups = cloud.call("rds", "describe_db_subnet_groups")["DBSubnetGroups"]
+    present = next(g for g in groups if g["DBSubnetGroupName"] == request["DBSubnetGroupName"])
+    subnets = cloud.call("ec2", "describe_subnets", SubnetIds=request["SubnetIds"])["Subnets"]
+    refuse_unless(
+        subnets[0]["VpcId"] == present["VpcId"],
+        _CODE,
+        "The new Subnets are not in the same Vpc as the existing subnet group",
+    )
