@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -50,6 +49,8 @@ class Run:
 
     actions: list[dict[str, object]]
     seconds: float
+    processor: float
+    """Seconds of processor time: what is left of `seconds` on a machine with nothing else to do."""
     megabytes: float
 
 
@@ -63,24 +64,45 @@ def plan(season: Path, home: Path, first: date | None = None, last: date | None 
     command = [firstbell, "season", "plan", "--json", "--season", str(season)]
     command += ["--from", str(first)] if first else []
     command += ["--to", str(last)] if last else []
-    began = time.perf_counter()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            command,
+    environment = {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(season.parent)}
+    text, measured = run(command, environment)
+    actions = json.loads(text)["targets"]["web"]["actions"]
+    return Run(actions, *measured)
+
+
+# A small process of its own starts the command: a child's peak memory begins at its parent's.
+MEASURE = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[2:], stdout=open(sys.argv[1], "wb"))
+_, status, used = os.wait4(process.pid, 0)
+print(json.dumps([time.perf_counter() - began, used.ru_utime + used.ru_stime,
+                  used.ru_maxrss / 1024]))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> tuple[str, tuple[float, float, float]]:
+    """What a command prints; its seconds, seconds of processor time and megabytes.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    with tempfile.NamedTemporaryFile() as out:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", MEASURE, out.name, *command],
             cwd=ROOT,
-            stdout=out,
-            stderr=err,
-            env=os.environ | {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(season.parent)},
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            raise RuntimeError(f"season plan failed: {err.read().decode()[-2000:]}")
-        document = json.loads(out.read())
-    seconds = time.perf_counter() - began
-    return Run(document["targets"]["web"]["actions"], seconds, usage.ru_maxrss / 1024)
+        if done.returncode:
+            raise RuntimeError(f"{command} failed: {done.stderr[-2000:]}")
+        seconds, processor, megabytes = json.loads(done.stdout)
+        return out.read().decode(), (seconds, processor, megabytes)
 
 
 def floor_of(actions: Sequence[Mapping[str, object]], start: datetime, minutes: int) -> Ints:
@@ -202,7 +224,7 @@ def show_plan(case: Case, run: Run, name: str, *, factor: float = 1.0, boot: int
         name,
         outcome,
         f"{len(run.actions)} actions, {len(rules)} rules broken, "
-        f"{run.seconds:.1f} s, {run.megabytes:.0f} MB",
+        f"{run.seconds:.1f} s ({run.processor:.1f} s of processor), {run.megabytes:.0f} MB",
     )
     for text in rules[:3]:
         write(f"      {text}")
@@ -261,6 +283,7 @@ def quarters(folder: Path) -> None:
         together = Run(
             [action for run in runs for action in run.actions],
             sum(run.seconds for run in runs),
+            sum(run.processor for run in runs),
             max(run.megabytes for run in runs),
         )
         floor = floor_of(together.actions, case.start, len(case.demand))
@@ -434,14 +457,16 @@ def real(folder: Path) -> None:
 
 def times(folder: Path) -> None:
     """Whole-process times and memory of planning, by markets and by years of history."""
-    write("\nTimes of `firstbell season plan`, whole process, 1-minute histories of a year each")
-    write(f"  {'':<44} {'learning too':>14} {'learnt before':>14} {'memory':>9}")
+    write(
+        "\nTimes of `firstbell season plan`, whole process (and of processor), 1-minute histories"
+    )
+    write(f"  {'':<30} {'learning too':>20} {'learnt before':>20} {'memory':>9}")
     for count in (1, 5, 20):
         case = school_year(folder / f"times-{count}", generator.copies(count))
         with tempfile.TemporaryDirectory() as home:
             cold, warm = plan(case.season, Path(home)), plan(case.season, Path(home))
         write(
-            f"  {f'{count} markets':<44} {cold.seconds:>12.1f} s {warm.seconds:>12.1f} s"
+            f"  {f'{count} markets':<30} {_time(cold):>20} {_time(warm):>20}"
             f" {max(cold.megabytes, warm.megabytes):>6.0f} MB"
         )
     for years in (1, 3):
@@ -452,9 +477,13 @@ def times(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as home:
             cold, warm = plan(case.season, Path(home)), plan(case.season, Path(home))
         write(
-            f"  {f'1 market, {years} years of history':<44} {cold.seconds:>12.1f} s"
-            f" {warm.seconds:>12.1f} s {max(cold.megabytes, warm.megabytes):>6.0f} MB"
+            f"  {f'1 market, {years} years of history':<30} {_time(cold):>20} {_time(warm):>20}"
+            f" {max(cold.megabytes, warm.megabytes):>6.0f} MB"
         )
+
+
+def _time(run: Run) -> str:
+    return f"{run.seconds:.1f} s ({run.processor:.1f} s)"
 
 
 LOG_LINE = (
@@ -484,16 +513,11 @@ def logs(folder: Path) -> None:
         "import sys; from pathlib import Path; from infra.season.learn import learn; "
         "learn([Path(sys.argv[1])])"
     )
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
+    _, (seconds, processor, megabytes) = run([sys.executable, "-c", code, str(path)], {})
     size = path.stat().st_size / 1e6
     write(
         f"\nAccess log of {size:,.0f} MB: {seconds:.1f} s, {size / seconds:.0f} MB/s "
-        f"({size / (usage.ru_utime + usage.ru_stime):.0f} MB/s of processor time), "
-        f"{usage.ru_maxrss / 1024:.0f} MB of memory"
+        f"({size / processor:.0f} MB/s of processor time), {megabytes:.0f} MB of memory"
     )
 
 
