@@ -68,6 +68,8 @@ def remove_everything(cloud: LocalCloud) -> None:
         scaling.delete_scheduled_action(
             **READERS, ScheduledActionName=action["ScheduledActionName"]
         )
+    for policy in scaling.describe_scaling_policies(**namespace)["ScalingPolicies"]:
+        scaling.delete_scaling_policy(**READERS, PolicyName=policy["PolicyName"])
     for _ in scaling.describe_scalable_targets(**namespace)["ScalableTargets"]:
         scaling.deregister_scalable_target(**READERS)
     for instance in rds.describe_db_instances()["DBInstances"]:
@@ -427,6 +429,33 @@ def test_readers_are_added_and_removed_by_schedule_and_only_its_own(
         ServiceNamespace="rds"
     )["ScalableTargets"][0]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 0)
+
+
+def test_readers_that_idle_go_too_but_not_those_that_scaling_did_not_make(
+    cloud: LocalCloud, cluster: Callable[..., Any]
+) -> None:
+    rds = cluster(
+        {"Schedule": "cron(0 5 ? * * *)", "ScalableTargetAction": {"MinCapacity": 4}},
+        {"Schedule": "cron(0 15 ? * * *)", "ScalableTargetAction": {"MinCapacity": 0}},
+    )
+    cloud.client("application-autoscaling", REGION).put_scaling_policy(
+        **READERS,
+        PolicyName="cpu",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 60.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "RDSReaderAverageCPUUtilization"
+            },
+        },
+    )
+    played = advance(cloud, MONDAY + timedelta(hours=16))
+    assert timeline(played) == [
+        ("Mon 05:00", "a0", 4, 8, 4),
+        ("Mon 15:00", "a1", 0, 8, 4),
+        ("Mon 15:15", "target tracking", 0, 8, 1),
+    ]
+    assert readers(rds) == ["demo-reader"]
 
 
 def test_an_at_action_fires_once_in_its_zone(
