@@ -25,6 +25,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from cli import recovery
+from cli import recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
@@ -92,8 +93,10 @@ class EngineError(FirstbellError):
 class _Recorder:
     """Collects the engine's events, and tells the progress."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, refreshing: bool = False) -> None:
         self._progress = progress
+        self._refreshing = refreshing
+        self._read: set[str] = set()
         self._changes: dict[tuple[str, str], Change] = {}
         self._same: set[str] = set()
         self._done = 0
@@ -101,11 +104,19 @@ class _Recorder:
 
     def __call__(self, event: events.EngineEvent) -> None:
         if event.resource_pre_event is not None:
-            self._record(event.resource_pre_event.metadata)
+            metadata = event.resource_pre_event.metadata
+            if metadata.op.value == "refresh":
+                self._read.add(metadata.urn)
+            else:
+                self._read.discard(metadata.urn)
+            self._record(metadata)
         elif event.res_outputs_event is not None:
             self._done += 1
             metadata = event.res_outputs_event.metadata
-            self._record(metadata)
+            # What a refresh has found is news only where refreshing is all that was asked for:
+            # elsewhere the steps that follow say what becomes of it.
+            if self._refreshing or metadata.urn not in self._read:
+                self._record(metadata)
             name = metadata.urn.rsplit("::", 1)[-1]
             self._progress(f"{self._done} resources, {metadata.op.value} {name}")
         elif event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
@@ -205,7 +216,9 @@ class OpenStack:
             EngineError: the engine failed.
         """
         return self._run(
-            progress, lambda stack, seen: stack.preview_refresh(show_secrets=False, **_quiet(seen))
+            progress,
+            lambda stack, seen: stack.preview_refresh(show_secrets=False, **_quiet(seen)),
+            refreshing=True,
         )
 
     def destroy(self, progress: Progress) -> Outcome:
@@ -218,6 +231,15 @@ class OpenStack:
         return self._run(
             progress, lambda stack, seen: stack.destroy(show_secrets=False, **_quiet(seen))
         )
+
+    def recover(self, progress: Progress) -> recovery.Recovery:
+        """Put right what a killed run has left behind: its lock, and what it was creating.
+
+        Raises:
+            FirstbellError: somebody else is working on the stack.
+        """
+        back_end = self.environment.get("PULUMI_BACKEND_URL") or os.environ["PULUMI_BACKEND_URL"]
+        return recovery.recover(self._stack, back_end, self.client, progress)
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; secrets are shown as `[secret]`."""
@@ -243,9 +265,13 @@ class OpenStack:
         _engine_errors(lambda: recovery.recover(self._stack, back_end, self.client, progress), [])
 
     def _run(
-        self, progress: Progress, operation: Callable[[automation.Stack, _Recorder], object]
+        self,
+        progress: Progress,
+        operation: Callable[[automation.Stack, _Recorder], object],
+        *,
+        refreshing: bool = False,
     ) -> Outcome:
-        recorder = _Recorder(progress)
+        recorder = _Recorder(progress, refreshing=refreshing)
         stack = self._stack
         _interruptible(
             lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors), progress

@@ -33,7 +33,18 @@ STACK = dedent(
 # What dies: firstbell alone (its engine ends by itself), the engine with it (its provider lives on
 # and finishes the call that it is in), or all of them in the same instant.
 Victims = Literal["firstbell", "engine", "all"]
-EC2_PREFIXES = ("vpc-", "subnet-", "igw-", "rtb-", "eipalloc-", "nat-", "sg-", "vpce-", "lt-")
+# How EC2 lists what the stack makes: operation, list, id. (Its tags outlive what was deleted.)
+EC2_KINDS = (
+    ("describe_vpcs", "Vpcs", "VpcId"),
+    ("describe_subnets", "Subnets", "SubnetId"),
+    ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    ("describe_route_tables", "RouteTables", "RouteTableId"),
+    ("describe_addresses", "Addresses", "AllocationId"),
+    ("describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    ("describe_security_groups", "SecurityGroups", "GroupId"),
+    ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+)
 
 
 def checkpoint(firstbell: Firstbell) -> dict[str, Any]:
@@ -84,29 +95,19 @@ def live(firstbell: Firstbell) -> Counter[str]:
     """Everything of the stack that is live, by kind; an id that is there twice counts twice."""
     ec2, elb, rds = (firstbell.client(service) for service in ("ec2", "elbv2", "rds"))
     scaling = firstbell.client("autoscaling")
-    tagged = [
-        tag["ResourceId"]
-        for page in ec2.get_paginator("describe_tags").paginate(
-            Filters=[{"Name": "key", "Values": ["stack"]}]
-        )
-        for tag in page["Tags"]
-        if tag["Value"] == "killed" and tag["ResourceId"].startswith(EC2_PREFIXES)
-    ]
-    groups = [id for id in tagged if id.startswith("sg-")]
-    rules = [
-        rule["SecurityGroupRuleId"]
-        for rule in ec2.describe_security_group_rules()["SecurityGroupRules"]
-        if rule["GroupId"] in groups
-    ]
-    tables = ec2.describe_route_tables(RouteTableIds=[i for i in tagged if i.startswith("rtb-")])
+    ours = [{"Name": "tag:stack", "Values": ["killed"]}]
+    things = {
+        thing[key]: thing
+        for operation, members, key in EC2_KINDS
+        for thing in getattr(ec2, operation)(Filters=ours)[members]
+        if thing.get("State") != "deleted"
+    }
+    rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
+    associations = [each for thing in things.values() for each in thing.get("Associations", [])]
     return Counter(
-        tagged
-        + rules
-        + [
-            association["RouteTableAssociationId"]
-            for table in tables["RouteTables"]
-            for association in table["Associations"]
-        ]
+        [*things]
+        + [each["SecurityGroupRuleId"] for each in rules if each["GroupId"] in things]
+        + [each["RouteTableAssociationId"] for each in associations]
         + [each["LoadBalancerArn"] for each in elb.describe_load_balancers()["LoadBalancers"]]
         + [each["TargetGroupArn"] for each in elb.describe_target_groups()["TargetGroups"]]
         + [
