@@ -28,6 +28,8 @@ VERSION: Final = "7.51.1"
 THREADS: Final = 24
 # gRPC's own limit of 4 MB is too small for large states (pulumi's SDKs use the same figure).
 MAX_MESSAGE_BYTES: Final = 400 * 1024 * 1024
+# For the call that is under way when the engine dies.
+GRACE_SECONDS: Final = 60.0
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -304,6 +306,10 @@ def serve(endpoint_url: str, announce: Callable[[int], None]) -> None:
     )
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(endpoint_url), server)
     port = server.add_insecure_port("127.0.0.1:0")
+    engine = os.getppid()
     server.start()
     announce(port)
-    server.wait_for_termination()
+    # An engine that is killed tells nobody: whoever finds its parent changed is left behind.
+    while server.wait_for_termination(timeout=1) and os.getppid() == engine:
+        pass
+    server.stop(grace=GRACE_SECONDS).wait()
