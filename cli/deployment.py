@@ -6,16 +6,21 @@ them with the floor that the schedule implies, and `up` puts them right after th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cli import live
 from cli.localcloud import server
+from cli.recovery import Recovery
 from cli.stack import Change, OpenStack, Outcome, Progress
 from infra import clock
+from infra.errors import FirstbellError
 from infra.scheduling import Season, read_season_of
+from infra.season.compile import MOST_ACTIONS, read_action
+from infra.season.grid import minute_of
 from infra.season.limits import LATE_MINUTES
 from infra.season.plan import Bounds
 
@@ -29,6 +34,10 @@ _MOVED_BY_AWS: Final[Mapping[str, frozenset[str]]] = {
     _GROUP_ACTION: frozenset({"startTime"}),
     _SCALABLE_TARGET_ACTION: frozenset({"startTime"}),
 }
+
+YEAR_MINUTES: Final = 366 * 24 * 60
+# An outgoing action that fires this soon is left to fire.
+SOON_MINUTES: Final = 15
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class Applied:
     outcome: Outcome
     warnings: list[str]
     repaired: list[FloorDifference]
+    recovered: Recovery
 
 
 @dataclass(frozen=True)
@@ -102,15 +112,17 @@ def up(stack: OpenStack, progress: Progress) -> Applied:
         EngineError: the engine failed.
     """
     season = read_season_of(stack.settings, _now(stack))
+    recovered = stack.recover(progress)
     if stack.local is not None:
         server.remember_generation(stack.name, stack.local.generation)
+    _make_room(stack, season, progress)
     outcome = stack.up(progress)
     found = live.read(stack)
     wrong = list(_wrong_floors(season, found, _now(stack)))
     for difference in wrong:
         progress(f"floor of {difference.target}")
         live.set_bounds(stack, found[difference.target], difference.expected)
-    return Applied(outcome, list(season.warnings), wrong)
+    return Applied(outcome, list(season.warnings), wrong, recovered)
 
 
 def destroy(stack: OpenStack, progress: Progress) -> Outcome:
@@ -119,6 +131,7 @@ def destroy(stack: OpenStack, progress: Progress) -> Outcome:
     Raises:
         EngineError: the engine failed.
     """
+    stack.recover(progress)
     progress("replicas that were added by schedule or load")
     live.remove_added_replicas(stack)
     outcome = stack.destroy(progress)
@@ -152,6 +165,68 @@ def drift(stack: OpenStack, progress: Progress) -> list[Difference]:
                     )
                 )
     return found
+
+
+def _make_room(stack: OpenStack, season: Season, progress: Progress) -> None:
+    """Delete outgoing actions where they and the planned ones are more than AWS allows.
+
+    The engine creates before it deletes.
+
+    Raises:
+        FirstbellError: too many of them fire too soon.
+    """
+    now = _now(stack)
+    for name, target in live.read(stack).items():
+        if name not in season.targets:
+            continue
+        going = outgoing(
+            target.actions,
+            planned={f"{stack.name}-{action.name}" for action in season.actions_at(name, now)},
+            own_prefix=f"{stack.name}-{name}-",
+            most=MOST_ACTIONS[target.kind],
+            now=now,
+        )
+        if going:
+            progress(f"making room for {len(going)} actions of {name}")
+            live.delete_actions(stack, target, going)
+
+
+def outgoing(
+    actions: Mapping[str, Mapping[str, Any]],
+    *,
+    planned: Set[str],
+    own_prefix: str,
+    most: int,
+    now: datetime,
+) -> list[str]:
+    """Live actions to delete before the planned ones are created: as few as make room.
+
+    Only our own go, those that fire latest first, and none that fires within a quarter of an hour.
+
+    Raises:
+        FirstbellError: that is not enough.
+    """
+    excess = len(planned | actions.keys()) - most
+    if excess <= 0:
+        return []
+    minute = minute_of(now)
+    next_at = {
+        name: min(read_action(request).firings(minute, minute + YEAR_MINUTES), default=math.inf)
+        for name, request in actions.items()
+        if name not in planned and name.startswith(own_prefix)
+    }
+    spare = sorted(
+        (name for name in next_at if next_at[name] > minute + SOON_MINUTES),
+        key=lambda name: (-next_at[name], name),
+    )
+    if len(spare) < excess:
+        raise FirstbellError(
+            f"there is no room for the plan's {len(planned)} actions",
+            why=f"AWS allows {most}, {len(actions)} are live, and of those that would go only "
+            f"{len(spare)} do not fire within {SOON_MINUTES} minutes",
+            fix=f"run the command again in {SOON_MINUTES} minutes",
+        )
+    return spare[:excess]
 
 
 def _now(stack: OpenStack) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -94,6 +94,25 @@ def set_bounds(stack: OpenStack, target: LiveTarget, bounds: Bounds) -> None:
             )
         case kind:
             raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
+
+
+def delete_actions(stack: OpenStack, target: LiveTarget, names: Sequence[str]) -> None:
+    """Delete scheduled actions of a live target."""
+    for name in names:
+        match target.kind:
+            case "autoscaling-group":
+                stack.client("autoscaling").delete_scheduled_action(
+                    AutoScalingGroupName=target.identifier, ScheduledActionName=name
+                )
+            case "aurora-replicas":
+                stack.client("application-autoscaling").delete_scheduled_action(
+                    ServiceNamespace="rds",
+                    ScalableDimension="rds:cluster:ReadReplicaCount",
+                    ResourceId=target.identifier,
+                    ScheduledActionName=name,
+                )
+            case kind:
+                raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
 
 
 def remove_added_replicas(stack: OpenStack) -> None:

@@ -25,12 +25,12 @@ from pulumi import automation
 from pulumi.automation import events
 
 from cli import recovery
-from cli import recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
-from infra import paths
+from infra import clock, paths
 from infra.errors import FirstbellError, InputError
+from infra.scheduling import plan_in_force
 from infra.settings import StackSettings, read_stack, stack_file
 
 PROJECT: Final = "firstbell"
@@ -280,19 +280,27 @@ class OpenStack:
 
 
 def open_stack(
-    name: str, progress: Progress, *, cloud: Literal["local"] | None = None
+    name: str,
+    progress: Progress,
+    *,
+    cloud: Literal["local"] | None = None,
+    planned: bool = False,
 ) -> OpenStack:
     """Read a stack's settings and make its cloud reachable; starts the local cloud if need be.
+
+    With `planned`, a season whose plan does not hold is refused before anything is started.
 
     Raises:
         InputError: the stack does not exist, its file is wrong, or its cloud may not be touched.
     """
     settings = read_stack(name, cloud=cloud)
+    if planned:
+        plan_in_force(settings, clock.now(settings.cloud))
     engine = find_or_build(progress)
     if settings.cloud == "local":
+        work_dir = project.prepare(name)
         local = server.ensure_started()
         server.check_generation(name, local)
-        work_dir = project.prepare(name)
         return OpenStack(settings, engine, local, work_dir, project.environment(local))
     _check_account(settings)
     if not os.environ.get("PULUMI_BACKEND_URL"):

@@ -24,7 +24,7 @@ def preview(context: Context, everything: bool) -> None:
     """Show what `up` would change."""
     from cli import deployment
 
-    stack = _open(context)
+    stack = _open(context, planned=True)
     with render.step(f"previewing {stack.name}") as progress:
         found = deployment.preview(stack, progress)
     _show(context, "preview", stack, found.outcome, found.warnings, everything=everything)
@@ -38,12 +38,16 @@ def up(context: Context, yes: bool, everything: bool) -> None:
     """Create and update the stack's resources."""
     from cli import deployment
 
-    stack = _open(context)
+    stack = _open(context, planned=True)
     _announce(stack)
     if stack.local is None and not yes:
         click.confirm("Apply the stack to this account?", abort=True, err=True)
     with render.step(f"applying {stack.name}") as progress:
         found = deployment.up(stack, progress)
+    for lock in found.recovered.locks:
+        render.note(f"removed the lock of a run that is dead: {lock}")
+    for urn in (*found.recovered.adopted, *found.recovered.cleared):
+        render.note(f"left behind by a run that was killed, put right: {urn.rsplit('::', 1)[-1]}")
     for repaired in found.repaired:
         render.note(f"put right: {repaired}")
     _show(
@@ -67,7 +71,7 @@ def drift(context: Context) -> None:
     from cli import deployment
     from infra.errors import DriftError
 
-    stack = _open(context)
+    stack = _open(context, planned=True)
     with render.step(f"comparing {stack.name} with its cloud") as progress:
         differences = deployment.drift(stack, progress)
     if context.json:
@@ -133,12 +137,12 @@ def _flat(values: dict[str, object], prefix: str = "") -> list[tuple[str, object
     return rows
 
 
-def _open(context: Context) -> OpenStack:
+def _open(context: Context, *, planned: bool = False) -> OpenStack:
     from cli.stack import open_stack
 
     name = context.require_stack()
     with render.step(f"opening {name}") as progress:
-        return open_stack(name, progress, cloud=context.cloud)
+        return open_stack(name, progress, cloud=context.cloud, planned=planned)
 
 
 def _announce(stack: OpenStack) -> None:

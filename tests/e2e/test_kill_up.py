@@ -143,6 +143,30 @@ def recorded(firstbell: Firstbell) -> Counter[str]:
     )
 
 
+def assert_that_a_duplicate_would_be_seen(firstbell: Firstbell) -> None:
+    """The known-bad twin of comparing what is live with what is recorded."""
+    ec2 = firstbell.client("ec2")
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "stack", "Value": "killed"}]}]
+    double = ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+    assert live(firstbell) - recorded(firstbell) == Counter([double])
+    ec2.delete_vpc(VpcId=double)
+
+
+def wait_until_gone(firstbell: Firstbell) -> None:
+    """No engine and no provider of a killed run may stay behind."""
+
+    def ours(process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            is_part = "cli.localcloud.provider" in process.cmdline() or process.name() == "pulumi"
+            return is_part and process.environ().get("FIRSTBELL_HOME") == str(firstbell.home)
+        return False
+
+    deadline = time.monotonic() + 30
+    while left := [process.pid for process in psutil.process_iter() if ours(process)]:
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.2)
+
+
 THREE: list[tuple[int, Victims]] = [(8, "all"), (22, "engine"), (35, "firstbell")]
 TEN: list[tuple[int, Victims]] = [
     (1, "all"),
@@ -174,6 +198,8 @@ def test_up_completes_after_it_was_killed_and_leaves_no_duplicates(
     assert locks(firstbell) == []
     assert not checkpoint(firstbell).get("pending_operations")
     assert live(firstbell) == recorded(firstbell)
+    wait_until_gone(firstbell)
+    assert_that_a_duplicate_would_be_seen(firstbell)
     again = firstbell.json("up", "-s", "killed")
     assert set(again["counts"]) == {"same"}
 

@@ -1,0 +1,179 @@
+"""Bad input: exit 2, what is wrong and where, and nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.localcloud import server
+from tests.e2e.conftest import SEASON, STACK, Firstbell
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(firstbell: Firstbell, *command: str) -> str:
+    """Run a command that must be refused; returns what it said."""
+    before = contents(firstbell.stacks)
+    finished = firstbell(*command, code=2)
+    assert contents(firstbell.stacks) == before
+    assert server.running() is None, "nothing was even started"
+    return finished.stderr
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+SEASONS: list[tuple[str, str, str]] = [
+    ("boot: 4m}", "boot: 4m, min: 9, max: 3}", "min 9"),
+    ("to: 2026-12-18}]", "to: 2026-08-01}]", "before it starts"),
+    (
+        "terms: [{name: autumn, from: 2026-08-17, to: 2026-12-18}]",
+        "terms: [{name: autumn, from: 2026-08-17, to: 2026-12-18}, "
+        "{name: second, from: 2026-12-01, to: 2026-12-19}]",
+        "second starts on 2026-12-01, before autumn ends",
+    ),
+    ("timezone: Europe/Stockholm", "timezone: Europe/Stokholm", "Europe/Stockholm"),
+    ("holidays: {country: SE}", "holidays: {country: QQ}", "QQ"),
+    ("{from: 2026-08-10, to: 2026-12-20}", "{from: 2126-08-10, to: 2126-12-20}", "2126"),
+    ("users: 100000", "usres: 100000", "did you mean 'users'"),
+    (
+        'days: school, at: "08:10", logins: 20000, over: 20m',
+        'days: school, at: "08:10", logins: 20000, over: 20m, from: 2026-12-19, to: 2026-12-20',
+        "first bell",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "complaint"), SEASONS)
+def test_a_wrong_season_is_refused_by_plan_and_by_preview(
+    firstbell: Firstbell, old: str, new: str, complaint: str
+) -> None:
+    edit(firstbell.stacks / "seasons" / "autumn.yaml", old, new)
+    said = refused(firstbell, "season", "plan", "-s", "autumn")
+    assert complaint in said
+    assert "autumn.yaml" in said
+
+
+STACKS: list[tuple[str, str, str]] = [
+    ("min: 2, max: 60", "min: 61, max: 60", "min 61 is greater than max 60"),
+    ("nat: single", "cidr: 10.0.0.0/26", "too small"),
+    ("min: 2, max: 60", "instance_types: [m7i.huge]", "m7i.huge"),
+    ("network:", "netwrok:", "did you mean 'network'"),
+    (
+        "aws:region: eu-north-1",
+        "aws:region: eu-north-1\n  firstbell:cloud: aws",
+        "allowedAccountIds",
+    ),
+    (
+        "aws:region: eu-north-1",
+        "aws:region: eu-north-1\n  aws:endpoints: [{ec2: http://10.0.0.1}]",
+        "not a loopback address",
+    ),
+    ("seasons/autumn.yaml", "seasons/autunm.yaml", "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "complaint"), STACKS)
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_a_wrong_stack_is_refused(
+    firstbell: Firstbell, old: str, new: str, complaint: str, command: str
+) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    edit(firstbell.stacks / "Pulumi.autumn.yaml", old, new)
+    assert complaint in refused(firstbell, command, "-s", "autumn")
+
+
+def test_an_unknown_stack_is_refused_with_the_nearest(firstbell: Firstbell) -> None:
+    assert "did you mean -s autumn?" in refused(firstbell, "up", "-s", "autum")
+
+
+def test_a_season_without_a_plan_is_refused_with_the_command(firstbell: Firstbell) -> None:
+    assert "firstbell season plan -s autumn" in refused(firstbell, "preview", "-s", "autumn")
+
+
+def longer_day(stacks: Path) -> None:
+    edit(stacks / "seasons" / "autumn.yaml", '"16:00": 0.5', '"17:00": 0.5')
+
+
+def another_bound(stacks: Path) -> None:
+    edit(stacks / "Pulumi.autumn.yaml", "max: 60", "max: 61")
+
+
+@pytest.mark.parametrize("change", [longer_day, another_bound])
+def test_a_stale_plan_is_refused(firstbell: Firstbell, change: Callable[[Path], None]) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    change(firstbell.stacks)
+    said = refused(firstbell, "up", "-s", "autumn")
+    assert "stale" in said
+    assert "firstbell season plan" in said
+
+
+def test_a_plan_edited_by_hand_is_refused(firstbell: Firstbell) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    path = firstbell.stacks / "seasons" / "autumn.plan.json"
+    plan = json.loads(path.read_text())
+    plan["targets"]["web"]["actions"][0]["MinSize"] += 1
+    path.write_text(json.dumps(plan))
+    assert "edited by hand" in refused(firstbell, "up", "-s", "autumn")
+
+
+def test_a_season_that_names_what_the_stack_lacks_is_refused(firstbell: Firstbell) -> None:
+    edit(firstbell.stacks / "seasons" / "autumn.yaml", "\n  web:", "\n  wbe:")
+    said = refused(firstbell, "preview", "-s", "autumn")
+    assert "capacity/wbe" in said
+    assert "did you mean 'web'" in said
+
+
+def test_an_endpoint_that_is_not_loopback_is_refused(firstbell: Firstbell) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    firstbell.environment["AWS_ENDPOINT_URL"] = "https://autoscaling.eu-north-1.amazonaws.com"
+    assert "not a loopback address" in refused(firstbell, "up", "-s", "autumn")
+
+
+def test_credentials_of_another_account_are_refused(firstbell: Firstbell) -> None:
+    """The local cloud plays AWS here: its account is 123456789012."""
+    firstbell("season", "plan", "-s", "autumn")
+    edit(
+        firstbell.stacks / "Pulumi.autumn.yaml",
+        "aws:region: eu-north-1",
+        "aws:region: eu-north-1\n  firstbell:cloud: aws\n  aws:allowedAccountIds: ['999999999999']",
+    )
+    cloud = server.ensure_started()
+    firstbell.environment |= {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    said = firstbell("up", "-s", "autumn", "--yes", code=2).stderr
+    assert "123456789012" in said
+    assert "999999999999" in said
+
+
+def test_a_port_that_is_taken_is_refused(firstbell: Firstbell) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = refused(firstbell, "local", "start", "--port", str(taken.getsockname()[1]))
+    assert "--port" in said
+
+
+def test_the_builders_are_right(firstbell: Firstbell) -> None:
+    """Every case above differs from these two files in one place."""
+    assert yaml_of(STACK)["config"]["firstbell:season"] == "seasons/autumn.yaml"
+    assert yaml_of(SEASON)["version"] == 1
+    firstbell("season", "plan", "-s", "autumn")
+
+
+def yaml_of(text: str) -> dict[str, dict[str, str]]:
+    import yaml
+
+    return yaml.safe_load(text)
