@@ -1,4 +1,4 @@
-"""Calls to the local cloud: validated against AWS's own service model and documented rules first."""
+"""Calls to the local cloud, checked first against AWS's service model and documented rules."""
 
 from __future__ import annotations
 
@@ -46,8 +46,11 @@ class Cloud:
         self.region = region
         self.partition = "aws"
         self._endpoint = endpoint
-        self._session = boto3.session.Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name=region
+        # Any, since the stubs know clients by literal names only.
+        self._session: Any = boto3.session.Session(
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 (a dummy: moto takes any)
+            region_name=region,
         )
         self._clients: dict[str, Any] = {}
         self._memory: dict[str, Any] = {}
@@ -139,5 +142,5 @@ class Cloud:
             )
         try:
             rules.check(self, service, operation, plain, preview=preview)
-        except rules.Refused as refusal:
+        except rules.RefusedError as refusal:
             raise AwsError(operation, refusal.code, refusal.message) from refusal

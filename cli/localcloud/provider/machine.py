@@ -97,7 +97,7 @@ Reader = Callable[[Cloud, Properties], Live | None]
 class Row:
     """One resource type."""
 
-    token: str
+    type: str
     service: str
     create: Step | str
     read: Read | Reader
@@ -115,10 +115,11 @@ class Row:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     computed: Words = ""  # optional, and chosen by AWS when left out: leaving it out is no change
     ignored: Words = ""  # inputs that AWS does not keep (flags of deletion and of waiting)
+    hidden: Words = ""  # inputs that AWS never shows
     volatile: Words = ""  # outputs that an update changes
     ordered: Words = ""  # lists whose order means something
     documents: Words = ""  # JSON texts
-    secret: Words = ""
+    sensitive: Words = ""
     cleared: Mapping[str, Any] = field(
         default_factory=dict[str, Any]
     )  # what is sent for an input that is no longer given
@@ -137,7 +138,7 @@ class ResourceError(Exception):
     """A resource could not be created, changed or read; the text names code and reason."""
 
 
-class PartlyCreated(ResourceError):
+class PartlyCreatedError(ResourceError):
     """The thing exists, but a later step failed: the engine must remember it."""
 
     def __init__(self, reason: str, id: str, properties: Properties) -> None:
@@ -161,7 +162,7 @@ class Machine:
     def __init__(self, row: Row, cloud: Cloud, default_tags: Mapping[str, str] = NONE) -> None:
         self.row = row
         self.cloud = cloud
-        self.schema: Schema = schema_of(row.token)
+        self.schema: Schema = schema_of(row.type)
         self._default_tags = default_tags
         self._replace = frozenset(row.replace.split())
         self._computed = frozenset(row.computed.split())
@@ -262,14 +263,14 @@ class Machine:
 
         Raises:
             ResourceError: AWS would refuse it, or the local cloud did.
-            PartlyCreated: it exists, but not as it should.
+            PartlyCreatedError: it exists, but not as it should.
         """
         row, step = self.row, _step(self.row.create)
         try:
             if preview:
                 self._send(step, inputs, frozenset(inputs), preview=True, creating=True)
                 self._later_steps(inputs, step, {"id": UNKNOWN, "arn": UNKNOWN}, preview=True)
-                unknown = {prop: UNKNOWN for prop in self.schema.outputs if prop not in inputs}
+                unknown: Properties = dict.fromkeys(self.schema.outputs.keys() - inputs, UNKNOWN)
                 return "", unknown | self._plain(inputs) | self._tags_all(inputs)
             answer = self._send(step, inputs, frozenset(inputs), preview=False, creating=True)
         except AwsError as error:
@@ -286,9 +287,11 @@ class Machine:
                 self._tag(state | (live or {}), tags, [])
                 live = self._read(state)
         except AwsError as error:
-            raise PartlyCreated(str(error), id, self._plain(state)) from error
+            raise PartlyCreatedError(str(error), id, self._plain(state)) from error
         if live is None:
-            raise PartlyCreated(f"{step.operation}: created {id}, but it is not there", id, state)
+            raise PartlyCreatedError(
+                f"{step.operation}: created {id}, but it is not there", id, state
+            )
         return id, self._state(live, inputs, id)
 
     def update(
@@ -315,7 +318,7 @@ class Machine:
                 sent = self._carried(step) if step.whole else changed
                 self._send(step, state, frozenset(sent), preview=preview)
             if preview:
-                volatile = {prop: UNKNOWN for prop in self.row.volatile.split()}
+                volatile: Properties = dict.fromkeys(self.row.volatile.split(), UNKNOWN)
                 return outputs | self._plain(new) | volatile | self._tags_all(new)
             if self.row.tags and changed & {"tags", "tagsAll"}:
                 wanted = self._all_tags(new)
@@ -381,14 +384,21 @@ class Machine:
             return None
         found = self._state(live, inputs, id)
         live_inputs = self._imported(found) if importing else self._live_inputs(live, inputs)
+        gone = inputs.keys() - live_inputs.keys()
+        found = {prop: value for prop, value in found.items() if prop not in gone}
         return found, live_inputs
 
     def _live_inputs(self, live: Properties, old: Properties) -> Properties:
         """The old inputs with what has drifted replaced by what is live."""
         result: Properties = {}
         for prop, value in old.items():
-            if prop == DEFAULTS or prop in self._ignored or prop not in live:
+            if prop == DEFAULTS or prop in self._ignored:
                 result[prop] = value
+            elif prop not in live:
+                # Where a row says how a property is read, its absence means that it is gone;
+                # others the API may not show at all.
+                if prop not in self.row.reads or prop in self.row.hidden.split():
+                    result[prop] = value
             elif prop == "tags" and self.row.tags:
                 inherited = {k: v for k, v in self._default_tags.items() if k not in value}
                 tags = {k: v for k, v in live["tagsAll"].items() if inherited.get(k) != v}
@@ -403,7 +413,7 @@ class Machine:
     def _imported(self, found: Properties) -> Properties:
         inputs = {prop: found[prop] for prop in self.schema.inputs if prop in found}
         inputs = {prop: v for prop, v in inputs.items() if v not in ("", [], {})}
-        return self.row.defaults | inputs | {DEFAULTS: []}
+        return {**self.row.defaults, **inputs, DEFAULTS: []}
 
     def _state(self, live: Properties, inputs: Properties, id: str) -> Properties:
         """The outputs: what is live, and what was given where the API does not show it."""
@@ -571,9 +581,8 @@ class Machine:
         return {"tagsAll": self._all_tags(inputs)} if self.row.tags else {}
 
     def _tags_at_creation(self, shape: Any, inputs: Properties) -> dict[str, Any]:
-        assert self.row.tags is not None
         tags = self._all_tags(inputs)
-        if not tags:
+        if not tags or self.row.tags is None:
             return {}
         member = self.row.tags.create
         kind, _, resource = member.partition(":")
@@ -584,7 +593,8 @@ class Machine:
 
     def _tag(self, state: Properties, wanted: Mapping[str, str], gone: list[str]) -> None:
         tagging = self.row.tags
-        assert tagging is not None
+        if tagging is None:
+            return
         if gone:
             shape = self.cloud.input_shape(self.row.service, tagging.remove)
             key = self._key({tagging.key: tagging.by}, shape, state)

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from cli.localcloud.provider.schema import Type
 from cli.localcloud.provider.values import DEFAULTS, UNKNOWN, Unknown, has_unknown
 
 Names = Mapping[str, str]
-
-
-class Shape(Protocol):
-    """What this module needs of a botocore shape."""
-
-    @property
-    def type_name(self) -> str: ...
 
 
 def member_of(members: Iterable[str], prop: str, path: str, names: Names) -> str | None:
@@ -33,7 +26,9 @@ def member_of(members: Iterable[str], prop: str, path: str, names: Names) -> str
     return None
 
 
-def to_api(value: Any, shape: Any, names: Names, path: str = "") -> Any:
+def to_api(  # noqa: PLR0911, PLR0912 (one a type)
+    value: Any, shape: Any, names: Names, path: str = ""
+) -> Any:
     """A property's value in the form of a botocore shape; unknowns are left as they are."""
     if isinstance(value, Unknown):
         return value
@@ -118,7 +113,7 @@ def _block(live: Any, tree: dict[str, Type], names: Names, path: str) -> Any:
     return result or None
 
 
-def _scalar(live: Any, tree: str) -> Any:
+def _scalar(live: Any, tree: str) -> Any:  # noqa: PLR0911 (one a type)
     if isinstance(live, list):
         live = live[0] if live else None
     elif isinstance(live, Mapping):

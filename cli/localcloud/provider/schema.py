@@ -48,7 +48,7 @@ def schema_of(token: str) -> Schema:
     return Schema(inputs, frozenset(entry["required"]), inputs | entry["outputs"])
 
 
-def _tree(hint: Any, depth: int = 0) -> Type:
+def _tree(hint: Any, depth: int = 0) -> Type:  # noqa: PLR0911 (one a kind of type)
     """The JSON tree of a type annotation of the SDK."""
     from pulumi import _types  # pyright: ignore[reportPrivateUsage] # the SDK has no public reader
 

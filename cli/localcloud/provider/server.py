@@ -1,5 +1,7 @@
 """The gRPC side: turns the engine's calls into the machine's and its errors into the engine's."""
 
+# ruff: noqa: N802 (the protocol names its methods so)
+
 from __future__ import annotations
 
 import functools
@@ -18,7 +20,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from cli.localcloud import endpoint
 from cli.localcloud.provider import invokes
 from cli.localcloud.provider.aws import AwsError, Cloud
-from cli.localcloud.provider.machine import Machine, PartlyCreated, ResourceError, Row
+from cli.localcloud.provider.machine import Machine, PartlyCreatedError, ResourceError
 from cli.localcloud.provider.rows import ROWS
 from cli.localcloud.provider.values import Properties, decode, encode, has_unknown
 from infra.errors import InputError
@@ -146,7 +148,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         secrets |= machine.secrets
         try:
             id, outputs = machine.create(inputs, preview=request.preview)
-        except PartlyCreated as error:
+        except PartlyCreatedError as error:
             detail = provider_pb2.ErrorResourceInitFailed(
                 id=error.id,
                 properties=encode(error.properties, secrets),
@@ -215,7 +217,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             answer = function(self._region_of(arguments, context), arguments)  # pyright: ignore[reportOptionalCall] # aborted above
         except AwsError as error:
             context.abort(grpc.StatusCode.UNKNOWN, f"{request.tok}: {error}")
-        return provider_pb2.InvokeResponse(**{"return": encode(answer)})
+            raise AssertionError from error
+        response = provider_pb2.InvokeResponse()
+        # The field's name is a word of Python's.
+        getattr(response, "return").CopyFrom(encode(answer))
+        return response
 
     # ---- helpers -----------------------------------------------------------------------------
 
@@ -253,7 +259,7 @@ class Served(Machine):
 
     @functools.cached_property
     def secrets(self) -> frozenset[str]:
-        return frozenset(self.row.secret.split())
+        return frozenset(self.row.sensitive.split())
 
 
 def _parsed(value: Any) -> Any:

@@ -18,7 +18,7 @@ Properties = dict[str, Any]
 
 _UNKNOWN_WIRE: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
-_SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+_SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (marks one)
 DEFAULTS: Final = "__defaults"
 
 
@@ -46,7 +46,7 @@ def decode(struct: struct_pb2.Struct) -> tuple[Properties, frozenset[str]]:
     return result, frozenset(secrets)
 
 
-def _decode(value: struct_pb2.Value, secrets: list[bool]) -> Any:
+def _decode(value: struct_pb2.Value, secrets: list[bool]) -> Any:  # noqa: PLR0911 (one a kind)
     match value.WhichOneof("kind"):
         case "struct_value":
             fields = value.struct_value.fields
@@ -116,7 +116,7 @@ def known(value: Any) -> Any:
     return None if isinstance(value, Unknown) else value
 
 
-def coerce(value: Any, tree: Type) -> Any:
+def coerce(value: Any, tree: Type) -> Any:  # noqa: PLR0911 (one a type)
     """The value in its schema's type, as pulumi-aws does it: "80" for 80, "true" for true."""
     if isinstance(value, Unknown):
         return value
@@ -142,7 +142,9 @@ def coerce(value: Any, tree: Type) -> Any:
             return value
 
 
-def mistyped(value: Any, tree: Type, path: str) -> list[tuple[str, str]]:
+def mistyped(  # noqa: PLR0911 (one a type)
+    value: Any, tree: Type, path: str
+) -> list[tuple[str, str]]:
     """Where a value does not fit its schema: (path, what is wrong)."""
     if isinstance(value, Unknown) or tree == "any":
         return []

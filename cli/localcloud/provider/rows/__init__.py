@@ -13,7 +13,7 @@ from cli.localcloud.provider.machine import Row
 from cli.localcloud.provider.rows import acm, appautoscaling, autoscaling, ec2, elb, iam, rds
 
 ROWS: Final[dict[str, Row]] = {
-    row.token: row
+    row.type: row
     for module in (ec2, iam, acm, elb, autoscaling, rds, appautoscaling)
     for row in module.ROWS
 }

@@ -27,7 +27,7 @@ def _alternatives(certificate: Live) -> list[str]:
 
 
 CERTIFICATE: Final = Row(
-    token="aws:acm/certificate:Certificate",
+    type="aws:acm/certificate:Certificate",
     service="acm",
     create=Step(
         "request_certificate",

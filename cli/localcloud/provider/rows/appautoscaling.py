@@ -14,7 +14,7 @@ _TARGET: Final = {
 }
 
 TARGET: Final = Row(
-    token="aws:appautoscaling/target:Target",
+    type="aws:appautoscaling/target:Target",
     service="application-autoscaling",
     create="register_scalable_target",
     id="={resourceId}",
@@ -44,7 +44,7 @@ def _named_policy(answer: dict[str, Any], state: Properties) -> Any:
 
 
 POLICY: Final = Row(
-    token="aws:appautoscaling/policy:Policy",
+    type="aws:appautoscaling/policy:Policy",
     service="application-autoscaling",
     create="put_scaling_policy",
     id="={name}",
@@ -61,7 +61,7 @@ POLICY: Final = Row(
 )
 
 SCHEDULED_ACTION: Final = Row(
-    token="aws:appautoscaling/scheduledAction:ScheduledAction",
+    type="aws:appautoscaling/scheduledAction:ScheduledAction",
     service="application-autoscaling",
     create="put_scheduled_action",
     id="={name}-{serviceNamespace}-{resourceId}",

@@ -146,7 +146,7 @@ _CREATED_GROUP: Final = (
 )
 
 GROUP: Final = Row(
-    token="aws:autoscaling/group:Group",
+    type="aws:autoscaling/group:Group",
     service="autoscaling",
     create=Step("create_auto_scaling_group", _CREATED_GROUP),
     id="={name}",
@@ -206,7 +206,7 @@ GROUP: Final = Row(
 # ---- Policies --------------------------------------------------------------------------------
 
 POLICY: Final = Row(
-    token="aws:autoscaling/policy:Policy",
+    type="aws:autoscaling/policy:Policy",
     service="autoscaling",
     create="put_scaling_policy",
     id="={name}",
@@ -274,7 +274,7 @@ def _start_time(action: Live) -> datetime | None:
 _ACTION_INPUTS: Final = "minSize maxSize desiredCapacity startTime endTime recurrence timeZone"
 
 SCHEDULE: Final = Row(
-    token="aws:autoscaling/schedule:Schedule",
+    type="aws:autoscaling/schedule:Schedule",
     service="autoscaling",
     create=Step(
         "put_scheduled_update_group_action",

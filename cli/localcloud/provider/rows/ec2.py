@@ -52,7 +52,7 @@ def _more_of_vpc(cloud: Cloud, state: Properties) -> Properties:
 
 
 VPC: Final = Row(
-    token="aws:ec2/vpc:Vpc",
+    type="aws:ec2/vpc:Vpc",
     service="ec2",
     create="create_vpc",
     id="Vpc.VpcId",
@@ -81,7 +81,7 @@ _SUBNET_ATTRIBUTES: Final = (
 )
 
 SUBNET: Final = Row(
-    token="aws:ec2/subnet:Subnet",
+    type="aws:ec2/subnet:Subnet",
     service="ec2",
     create="create_subnet",
     id="Subnet.SubnetId",
@@ -116,7 +116,7 @@ def _detach_gateway(cloud: Cloud, state: Properties, sent: frozenset[str]) -> No
 
 
 INTERNET_GATEWAY: Final = Row(
-    token="aws:ec2/internetGateway:InternetGateway",
+    type="aws:ec2/internetGateway:InternetGateway",
     service="ec2",
     create="create_internet_gateway",
     id="InternetGateway.InternetGatewayId",
@@ -131,7 +131,7 @@ INTERNET_GATEWAY: Final = Row(
 )
 
 ROUTE_TABLE: Final = Row(
-    token="aws:ec2/routeTable:RouteTable",
+    type="aws:ec2/routeTable:RouteTable",
     service="ec2",
     create="create_route_table",
     id="RouteTable.RouteTableId",
@@ -169,7 +169,7 @@ def _route_id(state: Properties) -> str:
 
 
 ROUTE: Final = Row(
-    token="aws:ec2/route:Route",
+    type="aws:ec2/route:Route",
     service="ec2",
     create="create_route",
     id=_route_id,
@@ -215,7 +215,7 @@ def _read_association(cloud: Cloud, state: Properties) -> Live | None:
 
 
 ROUTE_TABLE_ASSOCIATION: Final = Row(
-    token="aws:ec2/routeTableAssociation:RouteTableAssociation",
+    type="aws:ec2/routeTableAssociation:RouteTableAssociation",
     service="ec2",
     create="associate_route_table",
     id="AssociationId",
@@ -228,7 +228,7 @@ ROUTE_TABLE_ASSOCIATION: Final = Row(
 )
 
 EIP: Final = Row(
-    token="aws:ec2/eip:Eip",
+    type="aws:ec2/eip:Eip",
     service="ec2",
     create="allocate_address",
     id="AllocationId",
@@ -243,7 +243,7 @@ EIP: Final = Row(
 )
 
 NAT_GATEWAY: Final = Row(
-    token="aws:ec2/natGateway:NatGateway",
+    type="aws:ec2/natGateway:NatGateway",
     service="ec2",
     create="create_nat_gateway",
     id="NatGateway.NatGatewayId",
@@ -277,7 +277,7 @@ def _revoke_default_egress(cloud: Cloud, state: Properties) -> None:
 
 
 SECURITY_GROUP: Final = Row(
-    token="aws:ec2/securityGroup:SecurityGroup",
+    type="aws:ec2/securityGroup:SecurityGroup",
     service="ec2",
     create="create_security_group",
     id="GroupId",
@@ -327,16 +327,16 @@ def _changed_rule(cloud: Cloud, state: Properties, _: frozenset[str]) -> list[di
         "description": "Description",
     }
     rule = {member: state[prop] for prop, member in members.items() if state.get(prop) is not None}
-    return [
-        {"SecurityGroupRules": [{"SecurityGroupRuleId": state["id"], "SecurityGroupRule": rule}]}
-    ]
+    changed = {"SecurityGroupRuleId": state["id"], "SecurityGroupRule": rule}
+    return [{"SecurityGroupRules": [changed]}]
 
 
-_RULE_INPUTS: Final = "ipProtocol fromPort toPort cidrIpv4 cidrIpv6 prefixListId referencedSecurityGroupId description"
+_PEERS: Final = "cidrIpv4 cidrIpv6 prefixListId referencedSecurityGroupId"
+_RULE_INPUTS: Final = f"ipProtocol fromPort toPort description {_PEERS}"
 
 
 def _check_rule(inputs: Properties) -> list[tuple[str, str]]:
-    peers = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
+    peers = _PEERS.split()
     given = [prop for prop in peers if prop in inputs]
     if len(given) != 1:
         return [(given[1] if given else "cidrIpv4", f"give exactly one of {', '.join(peers)}")]
@@ -345,7 +345,7 @@ def _check_rule(inputs: Properties) -> list[tuple[str, str]]:
 
 def _rule_row(kind: str, direction: str) -> Row:
     return Row(
-        token=f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule",
+        type=f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule",
         service="ec2",
         create=Step(
             f"authorize_security_group_{direction}",
@@ -413,7 +413,7 @@ def _changed_endpoint(
 
 
 VPC_ENDPOINT: Final = Row(
-    token="aws:ec2/vpcEndpoint:VpcEndpoint",
+    type="aws:ec2/vpcEndpoint:VpcEndpoint",
     service="ec2",
     create="create_vpc_endpoint",
     id="VpcEndpoint.VpcEndpointId",
@@ -524,7 +524,7 @@ def _read_template(cloud: Cloud, state: Properties) -> Live | None:
 
 
 LAUNCH_TEMPLATE: Final = Row(
-    token="aws:ec2/launchTemplate:LaunchTemplate",
+    type="aws:ec2/launchTemplate:LaunchTemplate",
     service="ec2",
     create=Step(
         "create_launch_template",

@@ -116,7 +116,7 @@ def _read_balancer(cloud: Cloud, state: Properties) -> Live | None:
 
 
 LOAD_BALANCER: Final = Row(
-    token="aws:lb/loadBalancer:LoadBalancer",
+    type="aws:lb/loadBalancer:LoadBalancer",
     service="elbv2",
     create=Step(
         "create_load_balancer",
@@ -213,7 +213,7 @@ def _read_target_group(cloud: Cloud, state: Properties) -> Live | None:
 
 
 TARGET_GROUP: Final = Row(
-    token="aws:lb/targetGroup:TargetGroup",
+    type="aws:lb/targetGroup:TargetGroup",
     service="elbv2",
     create=Step(
         "create_target_group",
@@ -261,7 +261,7 @@ _ACTION_NAMES: Final = {
 }
 
 LISTENER: Final = Row(
-    token="aws:lb/listener:Listener",
+    type="aws:lb/listener:Listener",
     service="elbv2",
     create="create_listener",
     id="Listeners[0].ListenerArn",
@@ -339,7 +339,7 @@ def _new_rule(cloud: Cloud, state: Properties, _: frozenset[str]) -> list[dict[s
 
 
 LISTENER_RULE: Final = Row(
-    token="aws:lb/listenerRule:ListenerRule",
+    type="aws:lb/listenerRule:ListenerRule",
     service="elbv2",
     create=Step("create_rule", "listenerArn priority conditions actions", build=_new_rule),
     id="Rules[0].RuleArn",

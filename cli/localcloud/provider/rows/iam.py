@@ -16,7 +16,7 @@ def _text(document: Any) -> Any:
 
 
 ROLE: Final = Row(
-    token="aws:iam/role:Role",
+    type="aws:iam/role:Role",
     service="iam",
     create="create_role",
     id="={name}",
@@ -55,7 +55,7 @@ ROLE: Final = Row(
 _BY_NAMES: Final = {"RoleName": "role", "PolicyName": "name"}
 
 ROLE_POLICY: Final = Row(
-    token="aws:iam/rolePolicy:RolePolicy",
+    type="aws:iam/rolePolicy:RolePolicy",
     service="iam",
     create="put_role_policy",
     id="={role}:{name}",
@@ -80,7 +80,7 @@ def _attached(answer: dict[str, Any], state: Properties) -> dict[str, Any] | Non
 
 
 ROLE_POLICY_ATTACHMENT: Final = Row(
-    token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    type="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     service="iam",
     create="attach_role_policy",
     id="={role}/{policyArn}",
@@ -104,7 +104,7 @@ def _set_role(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
 
 
 INSTANCE_PROFILE: Final = Row(
-    token="aws:iam/instanceProfile:InstanceProfile",
+    type="aws:iam/instanceProfile:InstanceProfile",
     service="iam",
     create=Step("create_instance_profile", "name path"),
     id="={name}",

@@ -31,7 +31,7 @@ def _modify_subnet_group(cloud: Cloud, state: Properties, _: frozenset[str]) -> 
 
 
 SUBNET_GROUP: Final = Row(
-    token="aws:rds/subnetGroup:SubnetGroup",
+    type="aws:rds/subnetGroup:SubnetGroup",
     service="rds",
     create="create_db_subnet_group",
     id="={name}",
@@ -102,7 +102,7 @@ def _parameters(cloud: Cloud, state: Properties) -> Properties:
 
 
 CLUSTER_PARAMETER_GROUP: Final = Row(
-    token="aws:rds/clusterParameterGroup:ClusterParameterGroup",
+    type="aws:rds/clusterParameterGroup:ClusterParameterGroup",
     service="rds",
     create="create_db_cluster_parameter_group",
     id="={name}",
@@ -165,7 +165,7 @@ _MODIFIED_CLUSTER: Final = (
 )
 
 CLUSTER: Final = Row(
-    token="aws:rds/cluster:Cluster",
+    type="aws:rds/cluster:Cluster",
     service="rds",
     create="create_db_cluster",
     id="={clusterIdentifier}",
@@ -204,7 +204,8 @@ CLUSTER: Final = Row(
     "monitoringInterval monitoringRoleArn performanceInsightsKmsKeyId masterUserSecretKmsKeyId "
     "performanceInsightsRetentionPeriod engineLifecycleSupport caCertificateIdentifier",
     ignored="applyImmediately skipFinalSnapshot finalSnapshotIdentifier deleteAutomatedBackups",
-    secret="masterPassword",
+    sensitive="masterPassword",
+    hidden="masterPassword",
     cleared={"manageMasterUserPassword": False},
     reads={
         "iamDatabaseAuthenticationEnabled": "IAMDatabaseAuthenticationEnabled",
@@ -216,7 +217,6 @@ CLUSTER: Final = Row(
         "dbClusterParameterGroupName": "DBClusterParameterGroup",
         "clusterMembers": "DBClusterMembers[].DBInstanceIdentifier",
         "masterUserSecrets": lambda c: [c["MasterUserSecret"]] if "MasterUserSecret" in c else [],
-        "masterPassword": lambda _: None,
         "iamRoles": "AssociatedRoles[].RoleArn",
     },
     autoname=Autoname(prop="clusterIdentifier", max_length=63, lower=True),
@@ -241,7 +241,7 @@ def _endpoint(prop: str) -> Any:
 
 
 CLUSTER_INSTANCE: Final = Row(
-    token="aws:rds/clusterInstance:ClusterInstance",
+    type="aws:rds/clusterInstance:ClusterInstance",
     service="rds",
     create="create_db_instance",
     id="={identifier}",

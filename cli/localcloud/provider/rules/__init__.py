@@ -12,12 +12,12 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Final
 
-from cli.localcloud.provider.rules.base import Refused, Request, rules_of, validation_code
+from cli.localcloud.provider.rules.base import RefusedError, Request, rules_of, validation_code
 
 if TYPE_CHECKING:
     from cli.localcloud.provider.aws import Cloud
 
-__all__ = ["Refused", "check", "validation_code"]
+__all__ = ["RefusedError", "check", "validation_code"]
 
 _MODULES: Final = {
     "application-autoscaling": "appautoscaling",
@@ -38,7 +38,7 @@ def check(cloud: Cloud, service: str, operation: str, request: Request, *, previ
     """Run the rules of an operation.
 
     Raises:
-        Refused: AWS would refuse the request.
+        RefusedError: AWS would refuse the request.
     """
     _load(service)
     for rule in rules_of(service, operation):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cronsim import CronSim, CronSimError
 
 from cli.localcloud.provider.rules.base import (
-    Refused,
+    RefusedError,
     Request,
     check_window,
     refuse_unless,
@@ -45,11 +45,11 @@ def check_schedule(expression: str) -> None:
         try:
             datetime.fromisoformat(match.group(1))
         except ValueError as error:
-            raise Refused(_CODE, f"{expression}: {error}") from error
+            raise RefusedError(_CODE, f"{expression}: {error}") from error
     elif match := _CRON.fullmatch(expression):
         _check_cron(expression, match.group(1).split())
     else:
-        raise Refused(_CODE, f"{expression!r} is no at(), rate() or cron() expression")
+        raise RefusedError(_CODE, f"{expression!r} is no at(), rate() or cron() expression")
 
 
 def _check_cron(expression: str, fields: list[str]) -> None:
@@ -75,7 +75,7 @@ def _check_cron(expression: str, fields: list[str]) -> None:
     try:
         CronSim(five, clock.now("local"))
     except CronSimError as error:
-        raise Refused(_CODE, f"{expression}: {error}") from error
+        raise RefusedError(_CODE, f"{expression}: {error}") from error
 
 
 def _check_capacities(request: Request, dimension: str | None) -> None:

@@ -27,24 +27,29 @@ if TYPE_CHECKING:
 
 _CODE: Final = "ValidationError"
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # EC2 Auto Scaling API reference, EnableMetricsCollection, checked 2026-08-01.
-_METRICS: Final = frozenset(
+_METRICS: Final = _words(
     """GroupMinSize GroupMaxSize GroupDesiredCapacity GroupInServiceInstances GroupPendingInstances
     GroupStandbyInstances GroupTerminatingInstances GroupTotalInstances GroupInServiceCapacity
     GroupPendingCapacity GroupStandbyCapacity GroupTerminatingCapacity GroupTotalCapacity
     WarmPoolDesiredCapacity WarmPoolWarmedCapacity WarmPoolPendingCapacity
     WarmPoolTerminatingCapacity WarmPoolTotalCapacity GroupAndWarmPoolDesiredCapacity
-    GroupAndWarmPoolTotalCapacity""".split()
+    GroupAndWarmPoolTotalCapacity"""
 )
 # EC2 Auto Scaling API reference, SuspendProcesses, checked 2026-08-01.
-_PROCESSES: Final = frozenset(
+_PROCESSES: Final = _words(
     """Launch Terminate AddToLoadBalancer AlarmNotification AZRebalance HealthCheck InstanceRefresh
-    ReplaceUnhealthy ScheduledActions""".split()
+    ReplaceUnhealthy ScheduledActions"""
 )
 # EC2 Auto Scaling user guide, "Configure termination policies", checked 2026-08-01.
-_TERMINATION: Final = frozenset(
+_TERMINATION: Final = _words(
     """Default AllocationStrategy ClosestToNextInstanceHour NewestInstance OldestInstance
-    OldestLaunchConfiguration OldestLaunchTemplate""".split()
+    OldestLaunchConfiguration OldestLaunchTemplate"""
 )
 _HEALTH_CHECKS: Final = frozenset({"EC2", "ELB", "VPC_LATTICE", "EBS"})
 _POLICY_TYPES: Final = frozenset(
@@ -262,7 +267,7 @@ def action_has_a_time(_: Cloud, request: Request) -> None:
 @rule("autoscaling", "put_scheduled_update_group_action")
 def recurrence_is_valid(_: Cloud, request: Request) -> None:
     if "Recurrence" in request:
-        _next_fire(request, clock.now("local"))
+        cron(request["Recurrence"], clock.now("local"), _CODE)
 
 
 def _next_fire(action: Request, now: datetime) -> datetime | None:

@@ -20,7 +20,7 @@ Request = dict[str, Any]
 Check = Callable[["Cloud", Request], None]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """AWS refuses such a request: with its own error code."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -73,9 +73,9 @@ def moment(value: Any) -> datetime | None:
 
 
 def refuse_unless(holds: bool, code: str, message: str) -> None:
-    """Raise `Refused` when a rule does not hold."""
+    """Raise `RefusedError` when a rule does not hold."""
     if not holds:
-        raise Refused(code, message)
+        raise RefusedError(code, message)
 
 
 def zone(name: str | None, code: str) -> ZoneInfo:
@@ -99,7 +99,9 @@ def cron(expression: str, start: datetime, code: str) -> CronSim:
     try:
         return CronSim(expression, start)
     except CronSimError as error:
-        raise Refused(code, f"Given recurrence string: {expression} is invalid: {error}") from error
+        raise RefusedError(
+            code, f"Given recurrence string: {expression} is invalid: {error}"
+        ) from error
 
 
 def check_window(request: Request, now: datetime, code: str) -> None:
@@ -123,4 +125,4 @@ def cidr(text: str, code: str) -> ipaddress.IPv4Network:
     try:
         return ipaddress.IPv4Network(text)
     except ValueError as error:
-        raise Refused(code, f"Value ({text}) is no CIDR block: {error}") from error
+        raise RefusedError(code, f"Value ({text}) is no CIDR block: {error}") from error

@@ -7,7 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.localcloud.provider.rules.base import Refused, Request, cidr, refuse_unless, rule
+from cli.localcloud.provider.rules.base import RefusedError, Request, cidr, refuse_unless, rule
 from infra import instances
 
 if TYPE_CHECKING:
@@ -121,8 +121,10 @@ def _check_peer(block: str | None, description: str) -> None:
     if block is not None:
         try:
             cidr(block, _CODE)
-        except Refused as error:
-            raise Refused(_CODE, f"CIDR block {block} is malformed: {error.message}") from error
+        except RefusedError as error:
+            raise RefusedError(
+                _CODE, f"CIDR block {block} is malformed: {error.message}"
+            ) from error
     refuse_unless(
         _DESCRIPTION.fullmatch(description) is not None,
         _CODE,
@@ -193,7 +195,7 @@ def _check_user_data(encoded: str | None) -> None:
     try:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refused(
+        raise RefusedError(
             "InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."
         ) from error
     refuse_unless(
@@ -223,7 +225,7 @@ def _check_volume(volume: dict[str, Any]) -> None:
             f"Throughput of {throughput} is too low; minimum is 125 MiB/s.",
         )
     elif "Throughput" in volume:
-        raise Refused(
+        raise RefusedError(
             "InvalidParameterCombination",
             f"Throughput goes with gp3 alone, not {volume.get('VolumeType', 'gp2')}",
         )
