@@ -5,6 +5,7 @@ Every rule of `limits` that concerns actions is enforced here, in `check`, and n
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,8 @@ def stamp(minute: int) -> str:
     return moment_of(minute).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def unsafe_minutes(zone: ZoneInfo, start: int, end: int) -> set[int]:
+@functools.lru_cache(maxsize=1024)
+def unsafe_minutes(zone: ZoneInfo, start: int, end: int) -> frozenset[int]:
     """Local minutes of the day in which no action may stand between `start` and `end`.
 
     00:00 to 03:59 everywhere, and whatever daylight saving skips or doubles in this zone.
@@ -83,7 +85,7 @@ def unsafe_minutes(zone: ZoneInfo, start: int, end: int) -> set[int]:
     for (_, before), (at, after) in itertools.pairwise(steps):
         low, high = sorted((at + before, at + after))
         unsafe.update(wall % DAY_MINUTES for wall in range(low, high))
-    return unsafe
+    return frozenset(unsafe)
 
 
 def auto_scaling_action(window: Window, zone: ZoneInfo) -> Request:
@@ -167,7 +169,7 @@ class Action:
         """Every minute in [start, end) at which it fires: at StartTime, then by the cron."""
         first = start if self.start is None else max(start, self.start)
         last = end if self.end is None else min(end, self.end)
-        found = list(self.recurrence.occurrences(self.zone, first, last)) if first < last else []
+        found = self.recurrence.occurrences(self.zone, first, last) if first < last else []
         if self.start is not None and start <= self.start < end and self.start not in found:
             found.insert(0, self.start)
         return found

@@ -7,13 +7,15 @@ to play a year of 125 actions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from infra.season.grid import DAY_MINUTES, day_number, day_of, moment_of, to_minute
+import numpy as np
+
+from infra.season.grid import DAY_MINUTES, day_of, to_minutes
 
 _MONTHS: Final = (
     *("jan", "feb", "mar", "apr", "may", "jun"),
@@ -44,17 +46,15 @@ class Recurrence:
         """Local minutes of the day."""
         return sorted(hour * 60 + minute for hour in self.hours for minute in self.minutes)
 
-    def occurrences(self, zone: ZoneInfo, start: int, end: int) -> Iterator[int]:
+    def occurrences(self, zone: ZoneInfo, start: int, end: int) -> list[int]:
         """Minutes since the epoch in [start, end); local times that are skipped do not fire."""
-        times = self.times()
-        first = day_number(moment_of(start).astimezone(zone).date())
-        last = day_number(moment_of(max(start, end - 1)).astimezone(zone).date())
-        for number in range(first, last + 1):
-            if self.on(day_of(number)):
-                for time in times:
-                    minute = to_minute(zone, number * DAY_MINUTES + time)
-                    if minute is not None and start <= minute < end:
-                        yield minute
+        first = start // DAY_MINUTES - 1
+        days = [
+            number for number in range(first, end // DAY_MINUTES + 2) if self.on(day_of(number))
+        ]
+        walls = np.add.outer(np.array(days, dtype=np.int64) * DAY_MINUTES, self.times()).ravel()
+        minutes = to_minutes(zone, walls)
+        return minutes[(minutes >= start) & (minutes < end)].tolist()
 
 
 def parse(text: str) -> Recurrence:

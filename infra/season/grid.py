@@ -6,6 +6,7 @@ the zone's local time were UTC; skipped wall minutes have no minute, doubled one
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, cast
@@ -72,11 +73,32 @@ def wall_minutes(zone: ZoneInfo, start: int, count: int) -> Ints:
     return wall
 
 
+def to_minutes(zone: ZoneInfo, walls: Ints) -> Ints:
+    """The (first) minute with each wall time, -1 where daylight saving skips it."""
+    found = np.full(len(walls), -1, dtype=np.int64)
+    if not len(walls):
+        return found
+    years = (day_of(int(wall) // DAY_MINUTES).year for wall in (walls.min(), walls.max()))
+    steps = _steps(zone.key, *years)
+    for (first, offset), after in zip(steps, [*steps[1:], (np.inf, 0)], strict=True):
+        minutes = walls - offset
+        found = np.where((found < 0) & (minutes >= first) & (minutes < after[0]), minutes, found)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _steps(zone: str, first_year: int, last_year: int) -> list[tuple[int, int]]:
+    start, end = (
+        day_number(date(year, month, day)) * DAY_MINUTES
+        for year, month, day in ((first_year - 1, 12, 30), (last_year + 1, 1, 3))
+    )
+    return transitions(ZoneInfo(zone), start, end)
+
+
 def to_minute(zone: ZoneInfo, wall: int) -> int | None:
     """The (first) minute with that wall time, None where daylight saving skips it."""
-    naive = moment_of(wall).replace(tzinfo=None)
-    minute = minute_of(naive.replace(tzinfo=zone, fold=0))
-    return minute if minute + offset_minutes(zone, minute) == wall else None
+    minute = int(to_minutes(zone, np.array([wall]))[0])
+    return None if minute < 0 else minute
 
 
 @dataclass(frozen=True)

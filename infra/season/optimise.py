@@ -16,14 +16,16 @@ The search, in four parts:
    budget is exact, and what one action more would save is known.
 4. The chosen groups are solved again on minutes and the budget is spread over them again.
 
-It is exact when no cell, cut or group was left out (`Solution.exact`), as in small cases.
+It is proven exact (`Solution.exact`) where no cell, cut or group was left out and the bound from
+below is reached, as in nearly all small cases.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +34,16 @@ from infra.season.grid import DAY_MINUTES, Floats, Ints
 
 SEARCH_CELLS: Final = 32
 FINE_CELLS: Final = 160
-MAX_CUTS: Final = 72
-MAX_STEPS: Final = 12
+MAX_CUTS: Final = 96
+MAX_STEPS: Final = 16
 MAX_GROUPS: Final = 4
 # Two actions of a day keep this distance: either may be late by two minutes.
 SHORTEST_STEP: Final = 5
 CHUNK: Final = 2048
+# Segments and groups that are tried on fine cells: the best for the budget and for less.
+ALTERNATIVES: Final = 12
+# The second pass moves the cuts of the first one by days.
+PASSES: Final = 2
 INFINITE: Final = np.float32(1e18)
 
 Bools = NDArray[np.bool_]
@@ -117,27 +123,59 @@ def solve(days: Ints, weekdays: Ints, *, allowed: Bools, least: int, budget: int
     coarse = _reduce(every, weights, SEARCH_CELLS)
     cuts, all_cuts = _cuts(coarse, row_of)
     groups = _partitions(coarse, row_of, weekdays)
-    search = _Search(
-        coarse.values[row_of],
-        coarse,
-        weekdays=weekdays,
-        cuts=cuts,
-        groups=groups,
-        base=base,
-        budget=budget,
+    complete = (
+        len(coarse.edges) == len(every.edges)
+        and all_cuts
+        and len(set(weekdays.tolist())) <= MAX_GROUPS
     )
-    chosen = search.best()
-    solution = _refine(
-        chosen, every.values[row_of], every, weekdays=weekdays, base=base, budget=budget
-    )
-    exact = len(coarse.edges) == len(every.edges) and all_cuts and len(groups.partitions) > 6
+    # What is carried over morning costs until the next day's first action, which the programme does
+    # not know: a typical morning finds good schedules, none at all gives a bound from below.
+    nights = [_Night(base, _morning(distinct, weights, base))]
+    nights += [_Night(base, 0.0)] if complete else []
+    best: tuple[float, tuple[Block, ...]] = (np.inf, ())
+    one_more_saves = bound = 0.0
+    for night in nights:
+        fine = _Refine(every.values[row_of], every, weekdays, night)
+        for _ in range(1 if all_cuts else PASSES):
+            search = _Search(
+                coarse.values[row_of],
+                coarse,
+                weekdays=weekdays,
+                cuts=cuts,
+                groups=groups,
+                night=night,
+                budget=budget,
+            )
+            choices = search.best()
+            one_more_saves, bound = search.one_more_saves, search.area
+            for chosen in choices:
+                blocks = fine.solve(chosen, budget)
+                best = min(best, (_area(blocks, days, weekdays, base), blocks), key=lambda f: f[0])
+            if not all_cuts:
+                cuts = _near(choices[0], len(row_of))
     return Solution(
         base=base,
-        blocks=solution,
-        unit_minutes=_area(solution, days, weekdays, base),
-        one_more_saves=search.one_more_saves,
-        exact=exact,
+        blocks=best[1],
+        unit_minutes=best[0],
+        one_more_saves=one_more_saves,
+        exact=complete and best[0] == bound,
     )
+
+
+@dataclass(frozen=True)
+class _Night:
+    """The level at which days begin, and for how many minutes of the next morning a day that ends
+    above it is charged."""
+
+    base: int
+    carried: float
+
+
+def _morning(distinct: Ints, weights: Floats, base: int) -> float:
+    """Minutes until a day first needs more than the base, on average."""
+    above = distinct > base
+    first = np.where(above.any(axis=1), above.argmax(axis=1), DAY_MINUTES)
+    return float(weights @ first / weights.sum())
 
 
 def _distinct(days: Ints) -> tuple[Ints, Ints]:
@@ -236,6 +274,14 @@ def _cuts(cells: _Cells, row_of: Ints) -> tuple[Ints, bool]:
     return np.unique(np.concatenate(([0], strongest, [count]))), len(places) <= MAX_CUTS
 
 
+def _near(chosen: Sequence[_Chosen], count: int) -> Ints:
+    """Cuts of another pass: the chosen ones and the days around them."""
+    kept = np.unique([first for first, _, _ in chosen])
+    reach = max(1, (MAX_CUTS // len(kept) - 1) // 2)
+    around = (kept[:, None] + np.arange(-reach, reach + 1)).ravel()
+    return np.unique(np.concatenate(([0], around[(around > 0) & (around < count)], [count])))
+
+
 @dataclass(frozen=True)
 class _Groups:
     subsets: tuple[tuple[int, ...], ...]
@@ -244,8 +290,11 @@ class _Groups:
 
 
 def _partitions(cells: _Cells, row_of: Ints, weekdays: Ints) -> _Groups:
-    """Nested partitions of the days of the week, the most alike together first."""
+    """Partitions of the days of the week: all where there are few, else nested ones that put the
+    most alike together first."""
     present = sorted(set(weekdays.tolist()))
+    if len(present) <= MAX_GROUPS:
+        return _every_partition(present)
     clusters: list[tuple[int, ...]] = [(day,) for day in present]
     values = cells.values[row_of].astype(np.float64)
     weeks = (np.arange(len(row_of)) + int(weekdays[0])) // 7
@@ -286,9 +335,30 @@ def _partitions(cells: _Cells, row_of: Ints, weekdays: Ints) -> _Groups:
         )
 
 
-def _envelope_costs(values: Ints, cells: _Cells, base: int, most: int) -> NDArray[np.float32]:
+def _every_partition(days: Sequence[int]) -> _Groups:
+    subsets: list[tuple[int, ...]] = []
+    partitions: list[tuple[int, ...]] = []
+
+    def extend(left: Sequence[int], chosen: list[int]) -> None:
+        if not left:
+            partitions.append(tuple(chosen))
+            return
+        first, others = left[0], left[1:]
+        for size in range(len(others) + 1):
+            for more in itertools.combinations(others, size):
+                subset = (first, *more)
+                if subset not in subsets:
+                    subsets.append(subset)
+                rest = [day for day in others if day not in more]
+                extend(rest, [*chosen, subsets.index(subset)])
+
+    extend(days, [])
+    return _Groups(tuple(subsets), tuple(partitions))
+
+
+def _envelope_costs(values: Ints, cells: _Cells, night: _Night, most: int) -> NDArray[np.float32]:
     """Area of the cheapest envelope with exactly k steps, for each row and k = 0..most."""
-    count = len(cells.lengths)
+    count, base = len(cells.lengths), night.base
     result = np.full((len(values), most + 1), INFINITE, dtype=np.float32)
     starts = cells.edges[:-1]
     for begin in range(0, len(values), CHUNK):
@@ -298,10 +368,12 @@ def _envelope_costs(values: Ints, cells: _Cells, base: int, most: int) -> NDArra
         pieces = np.empty((count, count, batch), dtype=np.float32)
         for j in range(count):
             level = np.maximum.accumulate(rows[j::-1], axis=0)[::-1]
+            width = (cells.edges[j + 1] - starts[: j + 1]).astype(np.float32)
             if j == count - 1:
                 level = np.maximum(level, base)
-            width = (cells.edges[j + 1] - starts[: j + 1]).astype(np.float32)
-            pieces[j, : j + 1] = level * width[:, None]
+                pieces[j, : j + 1] = level * width[:, None] + (level - base) * night.carried
+            else:
+                pieces[j, : j + 1] = level * width[:, None]
             if j < count - 1:
                 pieces[j, : j + 1][width < SHORTEST_STEP] = INFINITE
         free = np.full((count + 1, batch), INFINITE, dtype=np.float32)
@@ -320,6 +392,10 @@ def _envelope_costs(values: Ints, cells: _Cells, base: int, most: int) -> NDArra
     return result
 
 
+_Chosen: TypeAlias = tuple[int, int, tuple[int, ...]]
+"""First row, end row and weekdays of a group."""
+
+
 class _Search:
     """Segments, groups and the spread of the budget on the coarse cells."""
 
@@ -331,11 +407,11 @@ class _Search:
         weekdays: Ints,
         cuts: Ints,
         groups: _Groups,
-        base: int,
+        night: _Night,
         budget: int,
     ) -> None:
         self.cuts, self.groups, self.budget = cuts, groups, budget
-        self.one_more_saves = 0.0
+        self.one_more_saves = self.area = 0.0
         count = len(cuts) - 1
         self.pairs = [(i, j) for j in range(1, count + 1) for i in range(j)]
         self.pair_index = {pair: index for index, pair in enumerate(self.pairs)}
@@ -345,9 +421,9 @@ class _Search:
         interval = np.searchsorted(cuts, np.arange(len(values)), side="right") - 1
         np.maximum.at(top, (interval, weekdays), values)
         np.add.at(number, (interval, weekdays), 1)
-        self.costs = self._segment_costs(top, number, cells, base)
+        self.costs = self._segment_costs(top, number, cells, night)
 
-    def _segment_costs(self, top: Ints, number: Ints, cells: _Cells, base: int) -> list[Floats]:
+    def _segment_costs(self, top: Ints, number: Ints, cells: _Cells, night: _Night) -> list[Floats]:
         """By partition: cost of each segment (rows) with k actions (columns), and its choices."""
         subsets = self.groups.subsets
         rows = np.empty((len(self.pairs), len(subsets), top.shape[2]), dtype=np.int64)
@@ -362,9 +438,8 @@ class _Search:
                 rows[at : at + j, s] = running[:, member].max(axis=1)
                 days[at : at + j, s] = span[:, member].sum(axis=1)
             at += j
-        flat = rows.reshape(-1, rows.shape[2])
-        distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
-        areas = _envelope_costs(distinct, cells, base, MAX_STEPS)[inverse.ravel()]
+        distinct, inverse = _distinct(rows.reshape(-1, rows.shape[2]))
+        areas = _envelope_costs(distinct, cells, night, MAX_STEPS)[inverse]
         areas = areas.reshape(len(self.pairs), len(subsets), MAX_STEPS + 1)
         self.group_costs = np.where(days[:, :, None] > 0, areas * days[:, :, None], 0.0).astype(
             np.float64
@@ -384,8 +459,8 @@ class _Search:
             self.choices.append(picks)
         return combined
 
-    def best(self) -> list[tuple[int, int, tuple[int, ...]]]:
-        """The chosen blocks: first row, end row, weekdays.
+    def best(self) -> list[list[_Chosen]]:
+        """The best groups for the budget, and for somewhat smaller ones, without repetition.
 
         Raises:
             BudgetTooSmallError: the budget is too small for any schedule.
@@ -415,17 +490,24 @@ class _Search:
         if best[count, self.budget] >= INFINITE:
             enough = np.flatnonzero(best[count] < INFINITE)
             raise BudgetTooSmallError(int(enough[0]) if len(enough) else None)
+        self.area = float(best[count, self.budget])
         self.one_more_saves = float(best[count, self.budget] - best[count, self.budget + 1])
-        found: list[tuple[int, int, tuple[int, ...]]] = []
-        j, left = count, self.budget
-        while j > 0:
-            i, k = (int(value) for value in came[j, left])
-            chosen = self.groups.partitions[int(partition[self.pair_index[i, j], k])]
-            found += [
-                (int(self.cuts[i]), int(self.cuts[j]), self.groups.subsets[s]) for s in chosen
-            ]
-            j, left = i, left - k
-        return sorted(found)
+        found: list[list[_Chosen]] = []
+        for less in range(ALTERNATIVES):
+            if self.budget >= less and best[count, self.budget - less] < INFINITE:
+                choice: list[_Chosen] = []
+                j, left = count, self.budget - less
+                while j > 0:
+                    i, k = (int(value) for value in came[j, left])
+                    chosen = self.groups.partitions[int(partition[self.pair_index[i, j], k])]
+                    choice += [
+                        (int(self.cuts[i]), int(self.cuts[j]), self.groups.subsets[s])
+                        for s in chosen
+                    ]
+                    j, left = i, left - k
+                if sorted(choice) not in found:
+                    found.append(sorted(choice))
+        return found
 
 
 def _min_plus(a: Floats, b: Floats) -> tuple[Floats, Ints]:
@@ -444,44 +526,46 @@ def _min_plus(a: Floats, b: Floats) -> tuple[Floats, Ints]:
     return total, pick
 
 
-def _refine(
-    chosen: Sequence[tuple[int, int, tuple[int, ...]]],
-    values: Ints,
-    cells: _Cells,
-    *,
-    weekdays: Ints,
-    base: int,
-    budget: int,
-) -> tuple[Block, ...]:
-    """The chosen groups again on fine cells, and the budget spread over them again."""
-    members: list[tuple[int, int, tuple[int, ...], int]] = []
-    curves: list[Ints] = []
-    for first, end, subset in chosen:
-        rows = np.flatnonzero(np.isin(weekdays[first:end], subset)) + first
-        if len(rows):
-            members.append((first, end, subset, len(rows)))
-            curves.append(values[rows].max(axis=0))
-    solved = [
-        _Envelope(_reduce(_only_changes(curve, cells), np.ones(1), FINE_CELLS), base)
-        for curve in curves
-    ]
-    total = np.zeros((1, 1))
-    picks: list[Ints] = []
-    for (_, _, _, days), envelope in zip(members, solved, strict=True):
-        total, pick = _min_plus(total, envelope.costs[None] * days)
-        total, pick = total[:, : budget + 1], pick[:, : budget + 1]
-        picks.append(pick[0])
-    if not np.isfinite(total).any() or total.min() >= INFINITE:
-        raise BudgetTooSmallError(None)
-    spent = int(total[0].argmin())
-    blocks: list[Block] = []
-    for (first, end, subset, _), envelope, pick in reversed(
-        list(zip(members, solved, picks, strict=True))
-    ):
-        before = int(pick[spent])
-        blocks.append(Block(first, end - 1, subset, envelope.steps(spent - before)))
-        spent = before
-    return tuple(reversed(blocks))
+class _Refine:
+    """Solves chosen groups on fine cells, and spreads the budget over them again."""
+
+    def __init__(self, values: Ints, cells: _Cells, weekdays: Ints, night: _Night) -> None:
+        self.values, self.cells, self.weekdays, self.night = values, cells, weekdays, night
+        self.envelopes: dict[bytes, _Envelope] = {}
+
+    def solve(self, chosen: Sequence[_Chosen], budget: int) -> tuple[Block, ...]:
+        """The blocks of these groups, with the budget spread over them.
+
+        Raises:
+            BudgetTooSmallError: the budget is too small for these groups.
+        """
+        members: list[tuple[_Chosen, _Envelope]] = []
+        total, picks = np.zeros((1, 1)), list[Ints]()
+        for group in chosen:
+            first, end, subset = group
+            rows = np.flatnonzero(np.isin(self.weekdays[first:end], subset)) + first
+            if len(rows):
+                envelope = self._envelope(self.values[rows].max(axis=0))
+                members.append((group, envelope))
+                total, pick = _min_plus(total, envelope.costs[None] * len(rows))
+                total, pick = total[:, : budget + 1], pick[:, : budget + 1]
+                picks.append(pick[0])
+        spent = int(total[0].argmin())
+        if total[0, spent] >= INFINITE:
+            raise BudgetTooSmallError(None)
+        blocks: list[Block] = []
+        for ((first, end, subset), envelope), pick in zip(members[::-1], picks[::-1], strict=True):
+            before = int(pick[spent])
+            blocks.append(Block(first, end - 1, subset, envelope.steps(spent - before)))
+            spent = before
+        return tuple(reversed(blocks))
+
+    def _envelope(self, curve: Ints) -> _Envelope:
+        key = curve.tobytes()
+        if key not in self.envelopes:
+            changes = _only_changes(curve, self.cells)
+            self.envelopes[key] = _Envelope(_reduce(changes, np.ones(1), FINE_CELLS), self.night)
+        return self.envelopes[key]
 
 
 def _only_changes(curve: Ints, cells: _Cells) -> _Cells:
@@ -493,8 +577,8 @@ def _only_changes(curve: Ints, cells: _Cells) -> _Cells:
 class _Envelope:
     """The cheapest K-step upper envelope of one day, for every K up to `MAX_STEPS`."""
 
-    def __init__(self, cells: _Cells, base: int) -> None:
-        self.cells, self.base = cells, base
+    def __init__(self, cells: _Cells, night: _Night) -> None:
+        self.cells, base = cells, night.base
         curve = cells.values[0].astype(np.float64)
         count = len(curve)
         edges = cells.edges.astype(np.float64)
@@ -506,6 +590,7 @@ class _Envelope:
         self.level = level
         with np.errstate(invalid="ignore"):
             pieces = np.where(np.isfinite(level), level * width, np.inf)
+        pieces[:, count - 1] += (level[:, count - 1] - base) * night.carried
         pieces[:, : count - 1][(width < SHORTEST_STEP)[:, : count - 1]] = np.inf
         free = np.full(count + 1, np.inf)
         free[0] = 0

@@ -53,19 +53,18 @@ def play_floor(
     In `worst`, a raise comes `late_minutes` late and a drop on time, and an occurrence exactly at
     EndTime, of which AWS does not say whether it fires, does whatever is worse.
     """
-    nominal = np.full(count, initial, dtype=np.int64)
-    worst = nominal.copy()
-    current = low = initial
+    times, nominal, low = [0], [initial], [initial]
     for minute, action in _events([read_action(request) for request in requests], start, count):
-        if action.min is None:
-            continue
-        at = minute - start
-        unsure = action.end == minute
-        before, current, low = low, action.min, min(low, action.min) if unsure else action.min
-        nominal[at:] = current
-        worst[at:] = low
-        worst[at : at + late_minutes] = np.minimum(worst[at - 1] if at else before, low)
-    return Floors(nominal, worst)
+        if action.min is not None:
+            unsure = action.end == minute
+            times.append(minute - start)
+            nominal.append(nominal[-1] if unsure else action.min)
+            low.append(min(low[-1], action.min) if unsure else action.min)
+    lengths = np.diff([*times, count])
+    return Floors(
+        np.repeat(np.array(nominal, dtype=np.int64), lengths),
+        in_service(np.repeat(np.array(low, dtype=np.int64), lengths), late_minutes),
+    )
 
 
 def _events(actions: Sequence[Action], start: int, count: int) -> list[tuple[int, Action]]:
