@@ -346,6 +346,6 @@ def _add_burst(
             continue
         rate[max(first, 0) : max(last, 0)] += rates[max(-first, 0) : grid.count - first]
         in_term = market.terms is None or any(day in term for term in market.terms)
-        if day in season.horizon and (in_term or burst.days == "all"):
+        if in_term or burst.days == "all":
             starts.append(minute - grid.start)
     return starts
