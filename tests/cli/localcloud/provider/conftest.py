@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -31,7 +30,9 @@ class Moto:
     endpoint: str
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        # Any, since the stubs know clients by literal names only.
+        session: Any = boto3.session.Session()
+        return session.client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint,
@@ -118,7 +119,16 @@ def engine_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Iterator[Bench]:
+def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
+    return _new_bench(tmp_path, engine_home, moto)
+
+
+@pytest.fixture(scope="module")
+def module_bench(tmp_path_factory: pytest.TempPathFactory, engine_home: Path, moto: Moto) -> Bench:
+    return _new_bench(tmp_path_factory.mktemp("bench"), engine_home, moto)
+
+
+def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
     root = Path.home() / ".cache/firstbell/engine/v3.259.0"
     local = tmp_path / "home" / "local"
     local.mkdir(parents=True)
@@ -130,7 +140,7 @@ def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Iterator[Bench]:
     stack = automation.create_or_select_stack(
         name,
         "provider-test",
-        lambda: made[0].run(),
+        lambda: made[0].run(),  # noqa: PLW0108 (the bench exists only afterwards)
         opts=automation.LocalWorkspaceOptions(
             pulumi_command=automation.PulumiCommand(root=str(root), skip_version_check=True),
             env_vars={
@@ -146,5 +156,4 @@ def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Iterator[Bench]:
     )
     stack.set_config("aws:region", automation.ConfigValue(REGION))
     made.append(Bench(stack))
-    yield made[0]
-    shutil.rmtree(state, ignore_errors=True)
+    return made[0]
