@@ -29,7 +29,9 @@ class Length(click.ParamType[timedelta]):
         try:
             return parse_duration(value)
         except ValueError as error:
-            raise InputError(str(error), where=param.opts[0] if param else None) from error
+            raise InputError(
+                str(error), where=param.opts[0] if param else None, fix="write it like 3h or 90m"
+            ) from error
 
 
 def _migration(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,13 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from cli.migration.preflight import Finding
 from cli.migration.spec import Files
-from infra.errors import FirstbellError, InputError
+from infra.errors import FirstbellError, InputError, MismatchError
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -78,9 +78,11 @@ class Pass:
     adjusted: int = 0
     deferred: int = 0
     seconds: float = 0.0
+    # Files on the receiving side that somebody else changed; they are named, never overwritten.
+    touched: list[str] = field(default_factory=list[str])
 
     def to_json(self) -> dict[str, object]:
-        return {key: round(value, 3) for key, value in vars(self).items()}
+        return {**vars(self), "seconds": round(self.seconds, 3)}
 
 
 class Tree:
@@ -235,11 +237,19 @@ class Tree:
 
         Raises:
             FirstbellError: something wrote to the fenced side.
+            MismatchError: inside the fence, somebody else changed files on the receiving side.
         """
         side: Where = "target" if to == "target" else "source"
         other: Where = "source" if side == "target" else "target"
         started, clock = time.monotonic(), self._now()
+        self._refuse_missing(other)
         done = self._pass(other, side, stop)
+        if fenced and done.touched:
+            raise MismatchError(
+                f"{len(done.touched)} files on the {side} are not what was copied there:"
+                f" {', '.join(done.touched[:_NAMED])}",
+                fix="find out who wrote them; delete them there and they are copied again",
+            )
         if fenced:
             late = [e.path for e in self.scan(other).values() if e.ctime_ns > clock * 1e9]
             if late:
@@ -250,6 +260,16 @@ class Tree:
             os.sync()
         done.seconds = time.monotonic() - started
         return done.to_json()
+
+    def _refuse_missing(self, side: Where) -> None:
+        """An unmounted file system looks like an empty folder: everything would seem deleted."""
+        root = self.root(side)
+        if not root.is_dir():
+            raise FirstbellError(f"{root} is not there", fix="mount it on the runner again")
+        if self._known(side) and not any(root.iterdir()):
+            raise FirstbellError(
+                f"{root} is empty, and was not before", fix="mount it on the runner again"
+            )
 
     def _pass(self, a: Where, b: Where, stop: Callable[[], None]) -> Pass:
         self.root(b).mkdir(parents=True, exist_ok=True)
@@ -281,6 +301,10 @@ class Tree:
                     # Changing mode or owner moved its ctime, not its content.
                     fresh = _stat(self.root(b) / path, path)
                     sums.append((b, path, json.dumps(fresh.stamp), *known_b[path][1:]))
+            elif there is not None and self._touched(
+                b, entry, there, known_a.get(path), known_b.get(path)
+            ):
+                done.touched.append(f"{self.name}/{path}")
             else:
                 jobs.append(entry)
         self._copy_all(a, b, jobs, sums=sums, done=done, stop=stop)
@@ -322,6 +346,25 @@ class Tree:
             and known_there[0] == json.dumps(there.stamp)
             and known[1] == known_there[1]
         )
+
+    def _touched(
+        self,
+        b: Where,
+        entry: Entry,
+        there: Entry,
+        known: tuple[str, str, str] | None,
+        known_there: tuple[str, str, str] | None,
+    ) -> bool:
+        """Whether somebody else changed what was copied, while the original stayed the same.
+
+        A pass that died between a copy and its manifest row leaves an original that changed since
+        the row before, so it is not mistaken for that.
+        """
+        if known is None or known_there is None or known[1] != known_there[1]:
+            return False
+        if known[0] != json.dumps(entry.stamp) or known_there[0] == json.dumps(there.stamp):
+            return False
+        return self._hash(self.root(b) / entry.path, entry)[0] != known[1]
 
     def _copy_all(
         self,

@@ -11,7 +11,7 @@ from cli.migration import budget, catalogue
 from cli.migration.journal import Journal
 from cli.migration.machine import TIMED, Run
 from cli.migration.spec import REQUIRED_GATE, parse_duration, show_duration
-from infra.errors import FirstbellError
+from infra.errors import FirstbellError, InputError, MismatchError
 
 # More than this is no lag that a drain inside the fence should begin with.
 MOST_LAG_BYTES: Final = 64 * 1024 * 1024
@@ -24,6 +24,8 @@ class Item:
     name: str
     green: bool
     detail: str
+    # A red item that says the sides differ ends a cutover with exit 3, others with 2.
+    differs: bool = False
 
 
 def rehearsals(run: Run) -> list[budget.Rehearsal]:
@@ -100,7 +102,7 @@ def evaluate(run: Run) -> list[Item]:
             )
     changed = states.drift(run)
     items.append(
-        Item("schema", not changed, "; ".join(str(each) for each in changed[:5]) or "equal")
+        Item("schema", not changed, "; ".join(str(each) for each in changed[:5]) or "equal", True)
     )
     ready, total = run.target.relations_ready(run.forward.name)
     items.append(Item("tables", ready == total > 0, f"{ready} of {total} follow the stream"))
@@ -119,8 +121,24 @@ def evaluate(run: Run) -> list[Item]:
         items.append(Item("prepared transactions", False, "they would commit after the fence"))
     bad = run.journal.fact("last verification")
     if isinstance(bad, dict) and bad.get("differences"):
-        items.append(Item("verification", False, f"{len(bad['differences'])} differences"))
+        items.append(Item("verification", False, f"{len(bad['differences'])} differences", True))
+    touched = run.journal.fact("touched files")
+    if isinstance(touched, list) and touched:
+        names = ", ".join(str(name) for name in touched[:5])
+        items.append(Item("files", False, f"changed on the receiving side: {names}", True))
     return items
+
+
+def refuse(items: list[Item]) -> None:
+    """Raises InputError when an item is red, MismatchError when one says that the sides differ."""
+    red = [item for item in items if not item.green]
+    if not red:
+        return
+    kind = MismatchError if any(item.differs for item in red) else InputError
+    raise kind(
+        "the gate is closed: " + "; ".join(f"{item.name}: {item.detail}" for item in red),
+        fix="firstbell migrate cutover --dry-run shows every item",
+    )
 
 
 def _spoken(run: Run) -> list[Item]:

@@ -7,10 +7,13 @@ repeat, so a resumed state simply runs again.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -59,6 +62,7 @@ TIMED: Final = ("fence", "drain", "finalize", "verify", "flip", "switch", "smoke
 _POLL_SECONDS: Final = 0.05
 _RETRY_SECONDS: Final = 0.5
 _COMMAND_SECONDS: Final = 600.0
+_COMMAND_LOOK_SECONDS: Final = 0.1
 
 
 class GoBack(Exception):  # noqa: N818 (an order, not a fault)
@@ -149,25 +153,52 @@ class Run:
             FirstbellError: a command failed or took longer than ten minutes.
         """
         if commands:
-            self.effect(step, lambda: [self.command(step, command) for command in commands])
+            self.effect(
+                step,
+                lambda: [self.command(step, command, self.checkpoint) for command in commands],
+            )
 
     @staticmethod
-    def command(step: str, command: Sequence[str]) -> str:
+    def command(step: str, command: Sequence[str], check: Callable[[], None] = lambda: None) -> str:
+        """Run one command; `check` is called meanwhile and may raise, which ends the command.
+
+        Raises:
+            FirstbellError: it failed or took longer than ten minutes.
+        """
+        deadline = time.monotonic() + _COMMAND_SECONDS
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 command,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_COMMAND_SECONDS,
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except OSError as error:
             raise FirstbellError(f"{step}: {command[0]} did not run", why=str(error)) from error
-        if done.returncode:
+        with process:
+            output = ""
+            try:
+                while True:
+                    try:
+                        output, _ = process.communicate(timeout=_COMMAND_LOOK_SECONDS)
+                        break
+                    except subprocess.TimeoutExpired:
+                        check()
+                        if time.monotonic() > deadline:
+                            raise FirstbellError(
+                                f"{step}: {command[0]} took longer than ten minutes"
+                            ) from None
+            except BaseException:
+                # It may have started others, which keep its output open.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
+        if process.returncode:
             raise FirstbellError(
-                f"{step}: {command[0]} exited with {done.returncode}",
-                why=(done.stderr or done.stdout).strip()[-2000:],
+                f"{step}: {command[0]} exited with {process.returncode}",
+                why=output.strip()[-2000:],
             )
         return f"{command[0]}: 0"
 

@@ -129,12 +129,7 @@ def cutover(migration: str, window: timedelta | None = None) -> int:
     refuse_unless(journal, "cutover", allowed=("soak",), instead="status")
     if journal.current.goal == "pause":
         raise InputError("replication is paused", fix="firstbell migrate resume")
-    red = [item for item in evaluate(migration, window) if not item.green]
-    if red:
-        raise InputError(
-            "the gate is closed: " + "; ".join(f"{item.name}: {item.detail}" for item in red),
-            fix="firstbell migrate cutover --dry-run shows every item",
-        )
+    gate.refuse(evaluate(migration, window))
     if window is not None:
         journal.remember("window length", spec.show_duration(window))
     return _order(migration, journal, "cutover")

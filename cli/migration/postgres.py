@@ -138,6 +138,11 @@ class Server:
             self._conn.close()
             self._conn = None
 
+    def cancel(self) -> None:
+        """End the statement that runs, from another thread; there may be none."""
+        if self._conn is not None and not self._conn.closed:
+            self._conn.cancel_safe(timeout=5)
+
     def run(self, query: str, *values: object) -> None:
         """Run statements that answer nothing; names in the text are quoted by the caller."""
         self.conn.execute(query.encode(), values or None)

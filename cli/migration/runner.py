@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from cli.migration import catalogue, checksums, files, spec
 from cli.migration.journal import Journal, root
-from cli.migration.machine import FINAL, Run, drive
+from cli.migration.machine import FINAL, GoBack, Run, drive
 from cli.migration.postgres import RunnerLock, Server
 from cli.migration.states import STATES, drift
 from infra.errors import FirstbellError, InputError
@@ -97,6 +98,7 @@ class Watch(threading.Thread):
 
     def __init__(self, run: Run, keep: Callable[[], None]) -> None:
         super().__init__(name="watch", daemon=True)
+        self._watched = run
         self._keep = keep
         self._run = Run(run.name, run.spec, run.journal, run.source.clone(), run.target.clone())
         self._ended = threading.Event()
@@ -111,6 +113,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
             self._keep()
+            self._end_what_is_late()
             try:
                 self.look()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -122,6 +125,15 @@ class Watch(threading.Thread):
                 self._run.journal.show(watch=str(error).strip())
         self._run.source.close()
         self._run.target.close()
+
+    def _end_what_is_late(self) -> None:
+        """A long statement cannot look at the clock itself."""
+        try:
+            self._watched.checkpoint()
+        except GoBack:
+            with suppress(psycopg.Error):
+                self._watched.source.cancel()
+                self._watched.target.cancel()
 
     def look(self) -> None:
         """One look: who can write, lag, slots, drift."""
@@ -191,17 +203,22 @@ class Rest:
     _next_sums: float = field(default_factory=lambda: time.monotonic() + CHECKSUM_SECONDS)
 
     def __call__(self, run: Run) -> None:
+        run.stop()
         now = run.journal.current
         if now.state == "soak":
             self._pause_or_go(run, now.goal)
         if run.trees and time.monotonic() >= self._next_files and now.goal != "pause":
             seconds: dict[str, float] = {}
+            touched: list[object] = []
             for tree in run.trees:
                 to = "target" if now.state == "soak" else "source"
                 begun = time.monotonic()
                 seen = tree.carry(to=to, stop=lambda: None)
                 seconds[tree.name] = time.monotonic() - begun
                 run.journal.note("file pass", tree=tree.name, to=to, **seen)
+                found = seen["touched"]
+                touched += found if isinstance(found, list) else []
+            run.journal.remember("touched files", touched)
             run.journal.remember("file pass seconds", seconds)
             self._next_files = time.monotonic() + FILES_SECONDS
         if now.state == "soak" and time.monotonic() >= self._next_sums:
@@ -264,7 +281,25 @@ def carry(
     `keep` is called every second while the watch is on.
     """
     lock = RunnerLock(run.source)
-    thread = Watch(run, keep) if watch else None
+    taken: list[InputError] = []
+    stop = run.stop
+
+    def look_after() -> None:
+        keep()
+        # Its session died when the source was restarted; nobody else may have taken it.
+        with suppress(psycopg.OperationalError):
+            try:
+                lock.hold()
+            except InputError as error:
+                taken.append(error)
+
+    def stop_when_taken() -> None:
+        stop()
+        if taken:
+            raise taken[0]
+
+    run.stop = stop_when_taken
+    thread = Watch(run, look_after) if watch else None
     try:
         _retry(lock.take)
         _retry(lambda: run.source.refuse_other_owner(run.journal.uuid))
@@ -274,6 +309,7 @@ def carry(
     finally:
         if thread is not None and thread.is_alive():
             thread.end()
+        run.stop = stop
         lock.close()
         run.source.close()
         run.target.close()
@@ -312,14 +348,22 @@ def main(arguments: list[str]) -> int:
     with lock:
         supervisor.note_process(migration, "runner")
         run = build(migration, journal)
+        run.stop = lambda: _end_without(journal)
         journal.show(runner={"pid": os.getpid(), "host": socket.gethostname()})
         while journal.current.state not in FINAL:
             try:
                 return carry(run, rest=Rest(), keep=lambda: supervisor.ensure(migration))
             except psycopg.OperationalError as error:
+                run.stop()
                 journal.show(trouble=str(error).strip())
                 time.sleep(1)
     return 0
+
+
+def _end_without(journal: Journal) -> None:
+    """Whoever removed the journal does not want what it would say."""
+    if not journal.path.exists():
+        raise FirstbellError("the journal is gone", where=str(journal.path))
 
 
 if __name__ == "__main__":

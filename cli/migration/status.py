@@ -100,14 +100,14 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
 
 def _ask(migration: str) -> dict[str, bool] | None:
     read_spec = spec.load(spec.folder() / f"{migration}.yaml")
+    sides = runner.servers(migration, read_spec)
     try:
-        found: dict[str, bool] = {}
-        for server in runner.servers(migration, read_spec):
-            found[server.side] = server.open_to_applications()
-            server.close()
+        return {server.side: server.open_to_applications() for server in sides}
     except psycopg.Error:
         return None
-    return found
+    finally:
+        for server in sides:
+            server.close()
 
 
 def _deadline(

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from cli.migration import runner
 from cli.migration.journal import Journal, root
 from cli.migration.machine import FINAL, START
-from infra import paths
+from infra.errors import FirstbellError
 
 _LOOK_SECONDS: Final = 0.3
 _RESTART_SECONDS: Final = 1.0
@@ -44,20 +44,32 @@ def watching(migration: str) -> bool:
 
 def ensure(migration: str) -> None:
     """Start a supervisor in a session of its own unless there is one."""
-    if not watching(migration):
-        _spawn("cli.migration.supervisor", migration)
-
-
-def _spawn(module: str, migration: str) -> subprocess.Popen[bytes]:
-    with log(migration).open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, migration],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=paths.PROJECT_ROOT,
-            start_new_session=True,
+    if watching(migration) or _ended(migration).exists():
+        return
+    output = os.open(log(migration), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "cli.migration.supervisor", migration],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ],
+            setsid=True,
         )
+    finally:
+        os.close(output)
+
+
+def _start_runner(migration: str) -> subprocess.Popen[bytes]:
+    """A runner in a session of its own: it outlives us."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.migration.runner", migration],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def log(migration: str) -> Path:
@@ -88,30 +100,47 @@ def main(migration: str) -> None:
         note_process(migration, "supervisor")
         journal = Journal.open(root(migration) / "journal.db", migration)
         child: subprocess.Popen[bytes] | None = None
-        while not over(journal):
+        while journal.path.exists() and not over(journal) and not _ended(migration).exists():
             if child is not None and child.poll() is not None:
                 child = None
                 time.sleep(_RESTART_SECONDS)
             elif child is None and not runner.alive(migration):
-                child = _spawn("cli.migration.runner", migration)
+                child = _start_runner(migration)
             time.sleep(_LOOK_SECONDS)
         if child is not None:
             child.wait()
 
 
 def end(migration: str) -> None:
-    """End this machine's supervisor and runner of a migration, which leaves it where it is."""
-    for name in ("supervisor", "runner"):
-        path = root(migration) / f"{name}.pid"
-        if not path.exists():
-            continue
-        number, started = path.read_text().split()
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(int(number))
-            # A number is used again; with the time it was started it is one process only.
-            if process.create_time() == float(started):
-                process.kill()
-                process.wait(timeout=10)
+    """End this machine's supervisor and runner for good, wherever the migration stands."""
+    if not root(migration).exists():
+        return
+    _ended(migration).touch()
+    deadline = time.monotonic() + 30
+    while watching(migration) or runner.alive(migration):
+        for name in ("supervisor", "runner"):
+            _end(migration, name)
+        if time.monotonic() > deadline:
+            raise FirstbellError(f"the processes of migration {migration} do not end")
+        time.sleep(0.05)
+
+
+def _ended(migration: str) -> Path:
+    """A mark that keeps the two from starting one another while both are ended."""
+    return root(migration) / "ended"
+
+
+def _end(migration: str, name: str) -> None:
+    path = root(migration) / f"{name}.pid"
+    if not path.exists():
+        return
+    number, started = path.read_text().split()
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(number))
+        # A number is used again; with the time it was started it is one process only.
+        if process.create_time() == float(started):
+            process.kill()
+            process.wait(timeout=10)
 
 
 def note_process(migration: str, name: str) -> None:

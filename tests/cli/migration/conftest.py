@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from cli.migration import runner
+from cli.main import main
+from cli.migration import runner, supervisor
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
 from cli.migration.proof.scene import Scene
@@ -69,6 +72,8 @@ def stage(home: Path, templates: Callable[[int], PostgresServer]) -> Iterator[Ca
         return scene
 
     yield build
+    for scene in made:
+        supervisor.end(scene.name)
     for run in _runs:
         run.source.close()
         run.target.close()
@@ -120,3 +125,32 @@ def order(run: Run, goal: str) -> int:
     """Give an order and carry it out in this process; its exit code."""
     run.journal.order(goal)
     return runner.carry(run, watch=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def firstbell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Runs a command line in this process."""
+
+    def run(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["firstbell", "migrate", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 0
+        seen = capsys.readouterr()
+        return Outcome(code, seen.out, seen.err)
+
+    return run
