@@ -206,7 +206,6 @@ class OpenStack:
         Raises:
             EngineError: the engine failed; what it had done stays and is in the state.
         """
-        self._recover(progress)
         return self._run(progress, lambda stack, seen: stack.up(show_secrets=False, **_quiet(seen)))
 
     def compare(self, progress: Progress) -> Outcome:
@@ -227,7 +226,6 @@ class OpenStack:
         Raises:
             EngineError: the engine failed.
         """
-        self._recover(progress)
         return self._run(
             progress, lambda stack, seen: stack.destroy(show_secrets=False, **_quiet(seen))
         )
@@ -239,7 +237,9 @@ class OpenStack:
             FirstbellError: somebody else is working on the stack.
         """
         back_end = self.environment.get("PULUMI_BACKEND_URL") or os.environ["PULUMI_BACKEND_URL"]
-        return recovery.recover(self._stack, back_end, self.client, progress)
+        return _engine_errors(
+            lambda: recovery.recover(self._stack, back_end, self.client, progress), []
+        )
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; secrets are shown as `[secret]`."""
@@ -258,11 +258,6 @@ class OpenStack:
         _engine_errors(
             lambda: self._stack.workspace.remove_stack(self.name, preserve_config=True), []
         )
-
-    def _recover(self, progress: Progress) -> None:
-        """Put right what a run that was killed has left."""
-        back_end = (os.environ | self.environment)["PULUMI_BACKEND_URL"]
-        _engine_errors(lambda: recovery.recover(self._stack, back_end, self.client, progress), [])
 
     def _run(
         self,
