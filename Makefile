@@ -35,9 +35,11 @@ test-all: lint
 
 lint: setup
 	echo '==> format, lint and types'
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/basedpyright
+	failed=0
+	for each in 'ruff format --check .' 'ruff check .' basedpyright; do
+		$(BIN)/$$each || failed=1
+	done
+	exit $$failed
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -218,7 +218,8 @@ SECRETS = {
     "an AWS access key": r"\b(AKIA|ASIA)[A-Z0-9]{16}\b",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     "a GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{36}\b",
-    "a password in a URL": r"\b[a-z]+://[^\s/:@{}$<>'\"]+:[^\s/:@{}$<>'\"*]{6,}@",
+    # Not the capitals of a placeholder: USER:PASSWORD@HOST.
+    "a password in a URL": r"\b[a-z]+://(?![A-Z]+:[A-Z]+@)[^\s/:@{}$<>'\"]+:[^\s/:@{}$<>'\"*]{6,}@",
 }
 
 
