@@ -115,7 +115,7 @@ class Row:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     computed: Words = ""  # optional, and chosen by AWS when left out: leaving it out is no change
     ignored: Words = ""  # inputs that AWS does not keep (flags of deletion and of waiting)
-    hidden: Words = ""  # inputs that AWS never shows
+    absent: Words = ""  # inputs that are gone when not shown; of others it says nothing
     volatile: Words = ""  # outputs that an update changes
     ordered: Words = ""  # lists whose order means something
     documents: Words = ""  # JSON texts
@@ -395,9 +395,7 @@ class Machine:
             if prop == DEFAULTS or prop in self._ignored:
                 result[prop] = value
             elif prop not in live:
-                # Where a row says how a property is read, its absence means that it is gone;
-                # others the API may not show at all.
-                if prop not in self.row.reads or prop in self.row.hidden.split():
+                if prop not in self.row.absent.split():
                     result[prop] = value
             elif prop == "tags" and self.row.tags:
                 inherited = {k: v for k, v in self._default_tags.items() if k not in value}

@@ -190,6 +190,7 @@ GROUP: Final = Row(
     ignored="forceDelete forceDeleteWarmPool waitForCapacityTimeout minElbCapacity instanceRefresh "
     "waitForElbCapacity ignoreFailedScalingActivities metricsGranularity",
     ordered="terminationPolicies overrides",
+    absent="warmPool mixedInstancesPolicy launchTemplate",
     cleared={"maxInstanceLifetime": 0, "defaultInstanceWarmup": -1},
     reads={
         "tags": "Tags",

@@ -273,6 +273,7 @@ LISTENER: Final = Row(
     replace="loadBalancerArn",
     computed="protocol sslPolicy mutualAuthentication",
     ordered="defaultActions",
+    absent="certificateArn",
     reads={"certificateArn": "Certificates[0].CertificateArn"},
     tags=_TAGS,
 )

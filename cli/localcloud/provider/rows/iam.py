@@ -41,6 +41,7 @@ ROLE: Final = Row(
     defaults={"path": "/", "maxSessionDuration": 3600, "forceDetachPolicies": False},
     ignored="forceDetachPolicies",
     documents="assumeRolePolicy",
+    absent="permissionsBoundary",
     reads={
         "assumeRolePolicy": lambda role: _text(role["AssumeRolePolicyDocument"]),
         "permissionsBoundary": "PermissionsBoundary.PermissionsBoundaryArn",
@@ -118,6 +119,7 @@ INSTANCE_PROFILE: Final = Row(
     names={"name": "InstanceProfileName", "uniqueId": "InstanceProfileId"},
     replace="name namePrefix path",
     defaults={"path": "/"},
+    absent="role",
     reads={"role": "Roles[0].RoleName"},
     autoname=Autoname(max_length=128),
     tags=Tagging(

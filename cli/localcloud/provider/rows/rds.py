@@ -205,7 +205,6 @@ CLUSTER: Final = Row(
     "performanceInsightsRetentionPeriod engineLifecycleSupport caCertificateIdentifier",
     ignored="applyImmediately skipFinalSnapshot finalSnapshotIdentifier deleteAutomatedBackups",
     sensitive="masterPassword",
-    hidden="masterPassword",
     cleared={"manageMasterUserPassword": False},
     reads={
         "iamDatabaseAuthenticationEnabled": "IAMDatabaseAuthenticationEnabled",
