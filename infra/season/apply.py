@@ -13,7 +13,7 @@ from datetime import datetime
 
 from infra.season import limits
 from infra.season.capacity import Bounds
-from infra.season.compile import floor_at, read_action
+from infra.season.compile import latest_firing, read_action
 from infra.season.grid import minute_of
 from infra.season.plan import PlanTarget
 
@@ -59,4 +59,7 @@ def name_of(target_name: str, request: Mapping[str, object]) -> str:
 def bounds_at(target: PlanTarget, now: datetime) -> Bounds:
     """The floor and the cap that the plan's actions imply at `now`."""
     actions = [read_action(request) for request in target.actions]
-    return Bounds(floor_at(actions, minute_of(now), target.start), target.bounds.max)
+    action = latest_firing(actions, minute_of(now))
+    if action is None or action.min is None:
+        return Bounds(target.start, target.bounds.max)
+    return Bounds(action.min, target.bounds.max if action.max is None else action.max)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
 from infra.errors import Problem
 from infra.season import limits
-from infra.season.demand import Forecast
-from infra.season.grid import DAY_MINUTES, Floats, Grid, Ints, moment_of, wall_minutes
+from infra.season.demand import Forecast, Kinds
+from infra.season.grid import DAY_MINUTES, Floats, Grid, Ints, day_of, moment_of, wall_minutes
 from infra.season.season_file import CLASSES, Season, Target
 
 # Below this share of a unit, a need is a rounding error of the arithmetic.
 ROUNDING = 1e-9
+# Time that a unit which must make room takes to go: deregistration delay.
+DRAIN_MINUTES = 5
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Need:
     requests_per_second: Floats
     units: Ints
     """Units that must be in service, in each minute of the grid."""
+    boot_minutes: int
+    top: int | None = None
+    """Where set, `units` counts down from it: the target may have at most `top - units`, and
+    `boot_minutes` is the time until a unit that goes is gone."""
+
+    def size(self, level: int) -> int:
+        """Units of the target at a level of `units`."""
+        return level if self.top is None else self.top - level
 
 
 def bounds_of(
@@ -76,12 +88,13 @@ def units_for(target: Target, requests_per_second: Floats, least: int) -> Ints:
     must still suffice.
     """
     units = np.ceil(requests_per_second / per_unit(target) - ROUNDING).astype(np.int64)
+    if target.kind == "load-balancer-capacity":
+        # Below AWS's minimum nothing is reserved: the balancer scales by itself.
+        units = np.where(units < limits.MIN_RESERVED_CAPACITY_UNITS, 0, units)
     units = np.maximum(units, least)
     if target.zone_loss and target.zones > 1:
         # n units over z zones keep n - ceil(n / z) = floor(n (z - 1) / z) when one is lost.
         units = -(-units * target.zones // (target.zones - 1))
-    if target.kind == "load-balancer-capacity":
-        units = np.maximum(units, limits.MIN_RESERVED_CAPACITY_UNITS)
     return units
 
 
@@ -110,6 +123,8 @@ def needs(
     found: list[Need] = []
     known = {market.name for market in season.markets}
     for name, target in season.capacity.items():
+        if not target.from_demand:
+            continue
         unknown = sorted(set(target.markets or ()) - known)
         for market in unknown:
             problems.append(Problem(f"capacity/{name}/markets", f"there is no market {market!r}"))
@@ -123,7 +138,7 @@ def needs(
                 _too_many(season, name, forecast, grid=grid, units=units, most=most, bounds=bounds)
             )
             continue
-        found.append(Need(name, target, bounds, rate, units))
+        found.append(Need(name, target, bounds, rate, units, target.boot_minutes))
     return found
 
 
@@ -155,9 +170,113 @@ def floors(need: Need) -> Ints:
     """The floor that must be set in each minute, so that units boot before they are needed.
 
     An action runs up to `limits.LATE_MINUTES` late and units boot after it: the floor at t covers
-    every need from t to t + lead.
+    every need from t to t + lead. What was raised stays for `min_run`.
     """
-    return ahead(need.units, need.target.lead_minutes)
+    floor = ahead(need.units, need.boot_minutes + limits.LATE_MINUTES)
+    return sustained(floor, ceil(need.target.min_run))
+
+
+def sustained(floor: Ints, minutes: int) -> Ints:
+    """Every raise held for at least `minutes`."""
+    if minutes <= 1:
+        return floor
+    raised = np.where(np.diff(floor, prepend=floor[:1]) > 0, floor, 0)
+    return np.maximum(floor, ahead(raised[::-1], minutes - 1)[::-1])
+
+
+def left_over(
+    season: Season, name: str, floor_of: Mapping[str, Ints], bounds: Bounds, problems: list[Problem]
+) -> Need | None:
+    """What a target with `against` may have: what the others' planned floors leave of the cap.
+
+    A unit given back may go up to `limits.LATE_MINUTES` late, and one that must go drains first.
+    """
+    target = season.capacity[name]
+    cap = season.limits.instances
+    where = f"capacity/{name}/against"
+    unknown = sorted(set(target.against) - set(floor_of))
+    if unknown or cap is None or name not in cap.targets:
+        fix = "list it with the others under limits/instances" if not unknown else None
+        what = f"there is no planned target {unknown[0]!r}" if unknown else "needs a shared cap"
+        problems.append(Problem(where, what, fix))
+        return None
+    used = np.sum([floor_of[other] for other in target.against], axis=0)
+    busy = ahead(used[::-1], limits.LATE_MINUTES)[::-1]
+    return _below(name, target, cap.max - busy, bounds, problems, gone_after=DRAIN_MINUTES)
+
+
+def worker_hours(
+    season: Season,
+    name: str,
+    kinds: Mapping[str, Kinds],
+    grid: Grid,
+    bounds: Bounds,
+    *,
+    problems: list[Problem],
+) -> Need | None:
+    """What workers may have: `core_units` within any market's core hours, else `units`."""
+    target = season.capacity[name]
+    core = np.zeros(grid.count, dtype=np.bool_)
+    for market in season.markets:
+        if market.core_hours is None:
+            continue
+        wall = wall_minutes(market.zone, grid.start, grid.count)
+        minute = wall % DAY_MINUTES
+        first = int(wall[0]) // DAY_MINUTES
+        days = range(first, int(wall[-1]) // DAY_MINUTES + 1)
+        school = np.array([kinds[market.name][day_of(day)].base == "school" for day in days])
+        inside = (market.core_hours.from_ <= minute) & (minute < market.core_hours.to)
+        core |= inside & school[wall // DAY_MINUTES - first]
+    if all(market.core_hours is None for market in season.markets):
+        problems.append(Problem(f"capacity/{name}", "no market has core_hours", "add them"))
+        return None
+    may = np.where(core, target.core_units, target.units or 0)
+    return _below(name, target, may, bounds, problems, gone_after=0)
+
+
+def _below(
+    name: str,
+    target: Target,
+    may: Ints,
+    bounds: Bounds,
+    problems: list[Problem],
+    *,
+    gone_after: int,
+) -> Need | None:
+    if int(may.min()) < bounds.min:
+        problems.append(
+            Problem(
+                f"capacity/{name}",
+                f"at times only {int(may.min())} units are left, fewer than min {bounds.min}",
+                "raise the cap or lower min",
+            )
+        )
+        return None
+    top = min(target.units or 0, bounds.max)
+    units = top - np.minimum(may, top)
+    return Need(name, target, bounds, np.zeros(len(units)), units, gone_after, top)
+
+
+def cap_problems(
+    season: Season, floor_of: Mapping[str, Ints], grid: Grid, problems: list[Problem]
+) -> None:
+    """Where the floors of targets under a shared cap exceed it."""
+    cap = season.limits.instances
+    if cap is None:
+        return
+    for name in sorted(set(cap.targets) - set(season.capacity)):
+        problems.append(Problem("limits/instances/targets", f"there is no target {name!r}"))
+    together = [floor_of[name] for name in cap.targets if name in floor_of]
+    if together and (total := np.sum(together, axis=0)).max() > cap.max:
+        when = moment_of(grid.start + int(total.argmax())).astimezone(grid.zone)
+        problems.append(
+            Problem(
+                "limits/instances/max",
+                f"{' and '.join(cap.targets)} need {int(total.max())} on {when:%Y-%m-%d %H:%M}, "
+                f"more than {cap.max}",
+                "raise it, or plan one of them against the others",
+            )
+        )
 
 
 def ahead(units: Ints, minutes: int) -> Ints:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -35,7 +36,12 @@ MOST_ACTIONS: Final[Mapping[TargetKind, int]] = {
     "autoscaling-group": limits.MAX_SCHEDULED_ACTIONS_PER_GROUP,
     "aurora-replicas": limits.MAX_SCHEDULED_ACTIONS_PER_SCALABLE_TARGET,
     "elasticache-replicas": limits.MAX_SCHEDULED_ACTIONS_PER_SCALABLE_TARGET,
+    # No limit a balancer; as few as a person can read.
+    "load-balancer-capacity": limits.MAX_SCHEDULED_ACTIONS_PER_SCALABLE_TARGET,
+    "worker-hours": limits.MAX_SCHEDULED_ACTIONS_PER_GROUP,
 }
+# Steps a day: a reservation may be lowered at most twice in 24 hours, so it is raised and reset.
+MOST_STEPS: Final[Mapping[TargetKind, int]] = {"load-balancer-capacity": 2}
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,17 @@ class Window:
     days: tuple[int, ...]
     at: int
     min: int
+    max: int | None = None
 
     def to_json(self) -> dict[str, object]:
+        most = {} if self.max is None else {"max": self.max}
         return {
             "from": self.first.isoformat(),
             "to": self.last.isoformat(),
             "days": [WEEKDAYS[day] for day in self.days],
             "at": clock(self.at),
             "min": self.min,
+            **most,
         }
 
     @property
@@ -100,29 +109,60 @@ def auto_scaling_action(window: Window, zone: ZoneInfo) -> Request:
         "TimeZone": zone.key,
         **_span(window, zone),
         "MinSize": window.min,
+        **({} if window.max is None else {"MaxSize": window.max}),
     }
 
 
 def application_auto_scaling_action(window: Window, zone: ZoneInfo) -> Request:
     """Arguments of Application Auto Scaling's `put_scheduled_action`."""
-    hour, minute = divmod(window.at, 60)
-    if window.first == window.last:
-        schedule = f"cron({minute} {hour} {window.first.day} {window.first.month} ? *)"
-    else:
-        days = ",".join(_AWS_DAYS[day] for day in window.days)
-        schedule = f"cron({minute} {hour} ? * {days if len(window.days) < 7 else '*'} *)"
+    most = {} if window.max is None else {"MaxCapacity": window.max}
     return {
-        "Schedule": schedule,
+        "Schedule": _six_fields(window),
         "Timezone": zone.key,
         **_span(window, zone),
-        "ScalableTargetAction": {"MinCapacity": window.min},
+        "ScalableTargetAction": {"MinCapacity": window.min, **most},
     }
+
+
+def capacity_reservation_schedule(window: Window, zone: ZoneInfo) -> Request:
+    """Arguments of EventBridge Scheduler's `create_schedule`, without name, group, role and queue.
+
+    The target is the SDK call `modifyCapacityReservation`; 0 units reset the reservation. The
+    program puts the load balancer's ARN in the place of LOAD_BALANCER, and adds the role and a
+    dead-letter queue. Not proven on AWS.
+    """
+    span = _span(window, zone)
+    change: Request = {"ResetCapacityReservation": True}
+    if window.min:
+        change = {"MinimumLoadBalancerCapacity": {"CapacityUnits": window.min}}
+    return {
+        "ScheduleExpression": _six_fields(window),
+        "ScheduleExpressionTimezone": zone.key,
+        "StartDate": span["StartTime"],
+        "EndDate": span["EndTime"],
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": "arn:aws:scheduler:::aws-sdk:elasticloadbalancingv2:modifyCapacityReservation",
+            "Input": json.dumps({"LoadBalancerArn": "LOAD_BALANCER", **change}),
+            "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
+        },
+    }
+
+
+def _six_fields(window: Window) -> str:
+    hour, minute = divmod(window.at, 60)
+    if window.first == window.last:
+        return f"cron({minute} {hour} {window.first.day} {window.first.month} ? *)"
+    days = ",".join(_AWS_DAYS[day] for day in window.days) if len(window.days) < 7 else "*"
+    return f"cron({minute} {hour} ? * {days} *)"
 
 
 ACTION_OF: Final[Mapping[TargetKind, Callable[[Window, ZoneInfo], Request]]] = {
     "autoscaling-group": auto_scaling_action,
     "aurora-replicas": application_auto_scaling_action,
     "elasticache-replicas": application_auto_scaling_action,
+    "load-balancer-capacity": capacity_reservation_schedule,
+    "worker-hours": auto_scaling_action,
 }
 
 
@@ -185,6 +225,13 @@ def read_action(request: Mapping[str, object]) -> Action:
         recurrence = cron.parse_schedule(str(request["Schedule"]))
         sizes = cast("Mapping[str, object]", request.get("ScalableTargetAction") or {})
         zone, low, high = request.get("Timezone"), "MinCapacity", "MaxCapacity"
+    elif "ScheduleExpression" in request:
+        recurrence = cron.parse_schedule(str(request["ScheduleExpression"]))
+        target = cast("Mapping[str, object]", request["Target"])
+        change = json.loads(str(target["Input"]))
+        reserved = change.get("MinimumLoadBalancerCapacity", {"CapacityUnits": 0})
+        sizes, low, high = {"min": reserved["CapacityUnits"]}, "min", "max"
+        zone = request.get("ScheduleExpressionTimezone")
     else:
         recurrence = cron.parse(str(request["Recurrence"]))
         sizes, zone, low, high = request, request.get("TimeZone"), "MinSize", "MaxSize"
@@ -192,8 +239,8 @@ def read_action(request: Mapping[str, object]) -> Action:
         request=request,
         recurrence=recurrence,
         zone=ZoneInfo(str(zone or "UTC")),
-        start=_minute(request.get("StartTime")),
-        end=_minute(request.get("EndTime")),
+        start=_minute(request.get("StartTime", request.get("StartDate"))),
+        end=_minute(request.get("EndTime", request.get("EndDate"))),
         min=_size(sizes.get(low)),
         max=_size(sizes.get(high)),
     )
@@ -261,6 +308,35 @@ def check(
                 if firings.setdefault(minute, index) != index:
                     broken.append(f"{name}: fires together with another at {stamp(minute)}")
                     break
+    if kind == "load-balancer-capacity" and not broken:
+        broken += _reservations([read_action(request) for request in requests])
+    return broken
+
+
+def _reservations(actions: Sequence[Action]) -> list[str]:
+    """Reservations below AWS's minimum, and more than two decreases in 24 hours."""
+    least, most = limits.MIN_RESERVED_CAPACITY_UNITS, limits.MAX_RESERVED_CAPACITY_UNITS
+    broken = [
+        f"reserves {action.min} units, AWS takes {least} to {most}"
+        for action in actions
+        if action.min and not least <= action.min <= most
+    ]
+    events = sorted(
+        (minute, action.min or 0)
+        for action in actions
+        for minute in action.firings(action.start or 0, action.end or 0)
+    )
+    level, lowered = 0, list[int]()
+    for minute, units in events:
+        if units < level:
+            lowered.append(minute)
+        level = units
+    for first, third in zip(
+        lowered, lowered[limits.MAX_CAPACITY_DECREASES_PER_DAY :], strict=False
+    ):
+        if third - first < DAY_MINUTES:
+            broken.append(f"is lowered three times within a day of {stamp(first)}")
+            break
     return broken
 
 

@@ -104,11 +104,19 @@ class _Cells:
         return np.diff(self.edges)
 
 
-def solve(days: Ints, weekdays: Ints, *, allowed: Bools, least: int, budget: int) -> Solution:
+def solve(
+    days: Ints,
+    weekdays: Ints,
+    *,
+    allowed: Bools,
+    least: int,
+    budget: int,
+    most_steps: int = MAX_STEPS,
+) -> Solution:
     """The cheapest schedule for `days` (rows: service days, columns: minutes) that holds.
 
     `weekdays[row]` is 0 for Monday; `allowed[minute]` says where an action may stand; no level is
-    below `least`.
+    below `least`; a day has at most `most_steps` actions.
 
     Raises:
         BudgetTooSmallError: `budget` actions are too few.
@@ -135,7 +143,7 @@ def solve(days: Ints, weekdays: Ints, *, allowed: Bools, least: int, budget: int
     best: tuple[float, tuple[Block, ...]] = (np.inf, ())
     one_more_saves = bound = 0.0
     for night in nights:
-        fine = _Refine(every.values[row_of], every, weekdays, night)
+        fine = _Refine(every.values[row_of], every, weekdays, night, most_steps)
         for _ in range(1 if all_cuts else PASSES):
             search = _Search(
                 coarse.values[row_of],
@@ -145,6 +153,7 @@ def solve(days: Ints, weekdays: Ints, *, allowed: Bools, least: int, budget: int
                 groups=groups,
                 night=night,
                 budget=budget,
+                most_steps=most_steps,
             )
             choices = search.best()
             one_more_saves, bound = search.one_more_saves, search.area
@@ -409,7 +418,9 @@ class _Search:
         groups: _Groups,
         night: _Night,
         budget: int,
+        most_steps: int,
     ) -> None:
+        self.most_steps = most_steps
         self.cuts, self.groups, self.budget = cuts, groups, budget
         self.one_more_saves = self.area = 0.0
         count = len(cuts) - 1
@@ -439,8 +450,8 @@ class _Search:
                 days[at : at + j, s] = span[:, member].sum(axis=1)
             at += j
         distinct, inverse = _distinct(rows.reshape(-1, rows.shape[2]))
-        areas = _envelope_costs(distinct, cells, night, MAX_STEPS)[inverse]
-        areas = areas.reshape(len(self.pairs), len(subsets), MAX_STEPS + 1)
+        areas = _envelope_costs(distinct, cells, night, self.most_steps)[inverse]
+        areas = areas.reshape(len(self.pairs), len(subsets), self.most_steps + 1)
         self.group_costs = np.where(days[:, :, None] > 0, areas * days[:, :, None], 0.0).astype(
             np.float64
         )
@@ -529,8 +540,11 @@ def _min_plus(a: Floats, b: Floats) -> tuple[Floats, Ints]:
 class _Refine:
     """Solves chosen groups on fine cells, and spreads the budget over them again."""
 
-    def __init__(self, values: Ints, cells: _Cells, weekdays: Ints, night: _Night) -> None:
+    def __init__(
+        self, values: Ints, cells: _Cells, weekdays: Ints, night: _Night, most_steps: int
+    ) -> None:
         self.values, self.cells, self.weekdays, self.night = values, cells, weekdays, night
+        self.most_steps = most_steps
         self.envelopes: dict[bytes, _Envelope] = {}
 
     def solve(self, chosen: Sequence[_Chosen], budget: int) -> tuple[Block, ...]:
@@ -564,7 +578,9 @@ class _Refine:
         key = curve.tobytes()
         if key not in self.envelopes:
             changes = _only_changes(curve, self.cells)
-            self.envelopes[key] = _Envelope(_reduce(changes, np.ones(1), FINE_CELLS), self.night)
+            self.envelopes[key] = _Envelope(
+                _reduce(changes, np.ones(1), FINE_CELLS), self.night, self.most_steps
+            )
         return self.envelopes[key]
 
 
@@ -577,7 +593,7 @@ def _only_changes(curve: Ints, cells: _Cells) -> _Cells:
 class _Envelope:
     """The cheapest K-step upper envelope of one day, for every K up to `MAX_STEPS`."""
 
-    def __init__(self, cells: _Cells, night: _Night) -> None:
+    def __init__(self, cells: _Cells, night: _Night, most_steps: int) -> None:
         self.cells, base = cells, night.base
         curve = cells.values[0].astype(np.float64)
         count = len(curve)
@@ -596,10 +612,10 @@ class _Envelope:
         free[0] = 0
         below = np.logical_and.accumulate(curve <= base)
         free[1:][below] = (base * edges[1:])[below]
-        most = min(MAX_STEPS, count)
-        self.costs = np.full(MAX_STEPS + 1, np.inf)
+        most = min(most_steps, count)
+        self.costs = np.full(most_steps + 1, np.inf)
         self.costs[0] = free[count]
-        self.from_cell = np.zeros((MAX_STEPS + 1, count + 1), dtype=np.int64)
+        self.from_cell = np.zeros((most_steps + 1, count + 1), dtype=np.int64)
         for k in range(1, most + 1):
             options = free[:count, None] + pieces
             came = options.argmin(axis=0)

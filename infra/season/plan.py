@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,7 +21,17 @@ from infra.errors import InputError, Problem, Problems
 from infra.season import compile as compiler
 from infra.season import limits, optimise, simulate
 from infra.season.calendar import DAY, day_kinds, midnight
-from infra.season.capacity import Bounds, Need, bounds_of, by_wall_day, floors, needs
+from infra.season.capacity import (
+    Bounds,
+    Need,
+    bounds_of,
+    by_wall_day,
+    cap_problems,
+    floors,
+    left_over,
+    needs,
+    worker_hours,
+)
 from infra.season.demand import Forecast, Kinds, forecast
 from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number, minute_of
 from infra.season.season_file import Season, read_season, sha256_of
@@ -211,10 +221,8 @@ def build_plan(
     """
     prepared = prepare(season, bounds=bounds, start=start, end=end, cache=cache)
     carried = _carried(previous, prepared.grid, now)
-    targets = {
-        need.name: _plan_target(season, prepared, need, carried.get(need.name, _Carried()))
-        for need in prepared.needs
-    }
+    made = _plan_targets(season, prepared, bounds or {}, carried)
+    targets = {name: made[name] for name in season.capacity}
     return Plan(
         schema=SCHEMA,
         season=season.name,
@@ -222,7 +230,7 @@ def build_plan(
         covers_to=prepared.grid.last,
         inputs_sha256=inputs_sha256(
             season,
-            {need.name: need.bounds for need in prepared.needs},
+            {name: target.bounds for name, target in targets.items()},
             prepared.grid,
             prepared.kinds,
             {name: list(item.actions) for name, item in carried.items()},
@@ -264,6 +272,44 @@ def _carried(previous: Plan | None, grid: Grid, now: datetime | None) -> dict[st
     return found
 
 
+def _plan_targets(
+    season: Season,
+    prepared: Prepared,
+    given: Mapping[str, Bounds],
+    carried: Mapping[str, _Carried],
+) -> dict[str, PlanTarget]:
+    """Those that follow the demand first, then those that live from what these leave."""
+    none = _Carried()
+    grid, seen = prepared.grid, prepared.seen
+    made: dict[str, PlanTarget] = {}
+    floor_of: dict[str, Ints] = {}
+    for need in prepared.needs:
+        made[need.name] = _plan_target(season, prepared, need, carried.get(need.name, none))
+        floor_of[need.name] = simulate.play_floor(
+            made[need.name].actions,
+            start=seen.start,
+            count=seen.count,
+            initial=made[need.name].start,
+        ).nominal
+    problems: list[Problem] = []
+    cap_problems(season, floor_of, grid, problems)
+    for name, target in season.capacity.items():
+        if target.from_demand:
+            continue
+        bounds = bounds_of(name, target, given.get(name), problems)
+        if bounds is None:
+            continue
+        if target.against:
+            need = left_over(season, name, floor_of, bounds, problems)
+        else:
+            need = worker_hours(season, name, prepared.kinds, seen, bounds, problems=problems)
+        if need is not None:
+            made[name] = _plan_target(season, prepared, need, carried.get(name, none))
+    if problems:
+        raise Problems(str(season.path), problems)
+    return made
+
+
 def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carried) -> PlanTarget:
     grid = prepared.grid
     kind = need.target.kind
@@ -278,7 +324,8 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
             days,
             weekdays,
             allowed=_allowed(grid),
-            least=need.bounds.min,
+            least=need.bounds.min if need.top is None else 0,
+            most_steps=compiler.MOST_STEPS.get(kind, optimise.MAX_STEPS),
             # Kept for the closing and for the opening action.
             budget=compiler.MOST_ACTIONS[kind] - others - ends - (not begins),
         )
@@ -292,41 +339,57 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
     windows = _windows(solution.blocks, weekdays, grid)
     start = max(solution.base, night)
     if ends:
-        windows += _closing(windows, grid, need.bounds.min)
+        # After the horizon nothing is planned: everything goes back to its minimum.
+        windows += _closing(windows, grid, need.size(need.bounds.min))
     if not begins:
-        windows += _opening(windows, grid, start, carried.last)
+        before = None if carried.last is None else need.size(carried.last)
+        windows += _opening(windows, grid, start, before)
     windows.sort(key=lambda window: (window.first, window.at, window.days))
-    new = [compiler.ACTION_OF[kind](window, grid.zone) for window in windows]
+    sized = [_sized(window, need) for window in windows]
+    new = [compiler.ACTION_OF[kind](window, grid.zone) for window in sized]
     actions = [*carried.actions, *new]
     if broken := compiler.check(kind, new, need.bounds, declared_elsewhere=others):
         raise AssertionError(f"{need.name}: {broken}")
     # Where an earlier plan hands over, its floor holds in the first night.
-    played = simulate.play_floor(
-        actions, start=grid.start - DAY_MINUTES, count=grid.count + DAY_MINUTES, initial=start
-    )
-    served = simulate.in_service(played.worst, need.target.boot_minutes)[DAY_MINUTES:]
+    span = {"start": grid.start - DAY_MINUTES, "count": grid.count + DAY_MINUTES}
+    played = simulate.play_floor(actions, initial=need.size(start), **span)
+    # Levels, not sizes: what a target must give back counts up.
+    levels = [compiler.auto_scaling_action(window, grid.zone) for window in windows]
+    if carried.actions:
+        levels = actions if need.top is None else levels
+    worst = simulate.play_floor(levels, initial=start, **span).worst
+    served = simulate.in_service(worst, need.boot_minutes)[DAY_MINUTES:]
     units = need.units[: grid.count]
     if found := simulate.gaps(units, served, grid.start):
         raise AssertionError(f"{need.name}: the plan does not hold: {found[:3]}")
+    sizes = units if need.top is None else need.top - units
     return PlanTarget(
         kind=kind,
         bounds=need.bounds,
-        start=start if carried.start is None else carried.start,
-        windows=tuple(window.to_json() for window in windows),
+        start=need.size(start) if carried.start is None else carried.start,
+        windows=tuple(window.to_json() for window in sized),
         actions=tuple(actions),
         instance_hours=round(float(played.nominal[DAY_MINUTES:].sum()) / 60, 2),
         cost=None,
         verdict={
             "holds": True,
-            "peak": int(units.max()),
+            "peak": int(sizes.max()),
             "actions": carried.alive + len(new),
             "actions_allowed": compiler.MOST_ACTIONS[kind] - others + carried.alive,
             "one_more_action_saves_hours": round(solution.one_more_saves / 60, 2),
-            "static_peak_hours": round(int(units.max()) * grid.count / 60, 2),
-            "required_hours": round(float(units.sum()) / 60, 2),
+            "static_peak_hours": round(int(sizes.max()) * grid.count / 60, 2),
+            "required_hours": round(float(sizes.sum()) / 60, 2),
         },
         carried=len(carried.actions),
     )
+
+
+def _sized(window: compiler.Window, need: Need) -> compiler.Window:
+    """From levels to the sizes that AWS is told: what counts down is a cap as well."""
+    if need.top is None:
+        return window
+    size = need.size(window.min)
+    return replace(window, min=size, max=size)
 
 
 def _allowed(grid: Grid) -> NDArray[np.bool_]:

@@ -198,6 +198,19 @@ Profile: TypeAlias = dict[ClockTime, Annotated[float, Field(ge=0, allow_inf_nan=
 Profiles: TypeAlias = dict[Kind, Annotated[Profile, Field(min_length=1)]]
 
 
+class CoreHours(Strict):
+    """Local times of school days in which jobs leave the platform to its users."""
+
+    from_: ClockTime = Field(alias="from")
+    to: ClockTime
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.to <= self.from_:
+            raise ValueError("core hours end before they begin")
+        return self
+
+
 class Market(Strict):
     name: str = Field(min_length=1)
     timezone: Zone | None = None
@@ -211,6 +224,7 @@ class Market(Strict):
     calendars: tuple[Path, ...] = ()
     profiles: Profiles | None = None
     """Instead of `demand.profiles`, for this market."""
+    core_hours: CoreHours | None = None
     source: str = ""
 
     _zone: str = PrivateAttr(default="UTC")
@@ -323,13 +337,18 @@ class Demand(Strict):
 
 
 class Target(Strict):
-    """What one kind of capacity can do; `requests_per_second` is at `utilisation`."""
+    """What one kind of capacity can do; `requests_per_second` is at `utilisation`.
+
+    A target with `against` lives from what others leave of `limits.instances`: it has `units` where
+    they leave so many. `worker-hours` has `units` outside the markets' `core_hours`, `core_units`
+    within them. Both need no `requests_per_second`.
+    """
 
     kind: TargetKind
-    requests_per_second: Positive
+    requests_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     utilisation: Share = 0.6
     floor_utilisation: Share = 0.75
-    boot: Minutes
+    boot: Minutes = 5.0
     min: Annotated[int, Field(ge=0)] | None = None
     max: Annotated[int, Field(ge=0)] | None = None
     markets: tuple[str, ...] | None = None
@@ -342,12 +361,25 @@ class Target(Strict):
     """The shortest time that a raised floor is kept."""
     warm_pool: Minutes | None = None
     """Boot time out of the warm pool; `boot` then counts for nothing but the pool itself."""
+    against: tuple[str, ...] = ()
+    units: Annotated[int, Field(ge=1)] | None = None
+    core_units: Annotated[int, Field(ge=0)] = 0
+    jobs: tuple[str, ...] = ()
+    """What runs in these hours; for people."""
     source: str = ""
+
+    @property
+    def from_demand(self) -> bool:
+        return self.kind != "worker-hours" and not self.against
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
+        if self.from_demand and self.requests_per_second == 0:
+            raise ValueError("requests_per_second is missing")
+        if not self.from_demand and self.units is None:
+            raise ValueError("units is missing: how many when nothing stands against it")
         most = {
             "aurora-replicas": limits.MAX_AURORA_REPLICAS,
             "elasticache-replicas": limits.MAX_ELASTICACHE_REPLICAS,
@@ -367,9 +399,17 @@ class Target(Strict):
         return self.boot_minutes + limits.LATE_MINUTES
 
 
+class InstanceCap(Strict):
+    """`targets` together never have floors above `max`."""
+
+    max: Annotated[int, Field(ge=1)]
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Limits(Strict):
     """`actions`: scheduled actions declared elsewhere, by target; they count in AWS's limit."""
 
+    instances: InstanceCap | None = None
     actions: dict[str, Annotated[int, Field(ge=0)]] = {}
 
 
