@@ -70,6 +70,7 @@ class Bench:
     """A stack on the real engine with the embedded provider; `program` may be exchanged."""
 
     stack: automation.Stack
+    state: Path
     program: Callable[[], None] = lambda: None
     log: list[str] = field(default_factory=list[str])
 
@@ -89,6 +90,10 @@ class Bench:
 
     def destroy(self) -> None:
         self.stack.destroy(on_output=self.log.append)
+
+    def written(self) -> str:
+        """The state as it lies on the disk, history and copies included."""
+        return "".join(path.read_text() for path in sorted(self.state.rglob("*.json*")))
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """The state's resources by name."""
@@ -155,5 +160,5 @@ def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
         ),
     )
     stack.set_config("aws:region", automation.ConfigValue(REGION))
-    made.append(Bench(stack))
+    made.append(Bench(stack, state))
     return made[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,6 +174,10 @@ REMOVED = {"route", "association", "egress", "attachment"}
 PASSIVE = {"subnet-1"}
 
 
+# How an exported state marks a secret.
+SECRET_KEY, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+
+
 @dataclass
 class Journey:
     """What the engine said at each step of one long run, and the state after it."""
@@ -184,6 +187,7 @@ class Journey:
         default_factory=dict[str, dict[str, dict[str, Any]]]
     )
     log: str = ""
+    written: str = ""
     left_over: list[str] = field(default_factory=list[str])
 
 
@@ -217,6 +221,7 @@ def journey(module_bench: Bench, moto: Moto) -> Journey:
     step("replacement", bench.up)
     step("refresh after replacement", bench.refresh)
     bench.destroy()
+    result.written = bench.written()
     result.log = "\n".join(bench.log)
     result.left_over = _left_over(moto.client)
     return result
@@ -304,7 +309,13 @@ def test_what_is_done_behind_our_back_is_seen(journey: Journey, name: str) -> No
 @pytest.mark.parametrize("name", DRIFTS)
 def test_what_was_done_behind_our_back_is_repaired(journey: Journey, name: str) -> None:
     before = journey.states["up again"][name]["inputs"]
-    assert journey.states["refresh after repair"][name]["inputs"] == before
+    after = journey.states["refresh after repair"][name]["inputs"]
+    if name == "group":
+        # The repaired launch template is a new version of it.
+        before, after = (
+            {k: i[k] for k in i if k != "mixedInstancesPolicy"} for i in (before, after)
+        )
+    assert after == before
 
 
 def test_nothing_that_did_not_drift_is_touched(journey: Journey) -> None:
@@ -339,10 +350,11 @@ def test_destroy_leaves_nothing_behind(journey: Journey) -> None:
 
 
 def test_a_secret_is_nowhere_in_plain_text(journey: Journey) -> None:
-    texts = [journey.log, json.dumps(journey.states)]
-    assert not any("correct-horse-battery" in text for text in texts)
-    assert "ciphertext" in journey.states["up"]["cluster"]["outputs"]["masterPassword"]
-    assert "ciphertext" in journey.states["up"]["cluster"]["inputs"]["masterPassword"]
+    assert "correct-horse-battery" not in journey.log + journey.written
+    for step in ("up", "refresh", "update"):
+        for kind in ("inputs", "outputs"):
+            secret = journey.states[step]["cluster"][kind]["masterPassword"]
+            assert secret == {SECRET_KEY: SECRET, "plaintext": '"correct-horse-battery"'}
 
 
 def test_outputs_are_those_of_the_live_things(journey: Journey) -> None:

@@ -47,7 +47,7 @@ def test_the_schema_file_is_that_of_the_installed_sdk() -> None:
 def test_a_row_names_only_properties_that_its_type_has(cloud: Cloud, kind: str) -> None:
     row, schema = ROWS[kind], schema_of(kind)
     known = set(schema.outputs) | {"id"}
-    inputs = [row.replace, row.computed, row.ignored, row.hidden, row.sensitive]
+    inputs = [row.replace, row.computed, row.ignored, row.absent, row.sensitive]
     assert {word for words in inputs for word in words.split()} <= set(schema.inputs)
     assert set(row.volatile.split()) | set(row.reads) | set(row.key.values()) <= known
     assert set(row.defaults) <= set(schema.inputs)

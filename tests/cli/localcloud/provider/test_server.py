@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pulumi
 import pulumi_aws as aws
 import pytest
+from google.rpc import status_pb2
 from pulumi import automation
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
@@ -109,6 +111,27 @@ def test_an_error_of_aws_names_the_resource_and_the_code_and_hides_secrets(
     text = _refusal(lambda: _configured(plugin).Create(request))
     assert "db: create_db_cluster: InvalidParameterValue: DatabaseName must begin" in text
     assert "top-secret-name" not in text
+
+
+def test_what_was_created_but_not_finished_is_remembered_by_the_engine(
+    plugin: provider_pb2_grpc.ResourceProviderStub,
+) -> None:
+    """Else it would be left behind, unknown to the state, and in the way of the next run."""
+    urn = URN.format("aws:iam/instanceProfile:InstanceProfile", "half")
+    given = {"name": "half", "path": "/", "role": "no-such-role"}
+    request = provider_pb2.CreateRequest(urn=urn, properties=encode(given))
+    with pytest.raises(grpc.RpcError) as error:
+        _configured(plugin).Create(request)
+    failure: Any = error.value
+    metadata = dict(failure.trailing_metadata())
+    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    detail = provider_pb2.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(detail)
+    assert detail.id == "half"
+    assert "NoSuchEntity" in detail.reasons[0]
+    remove = provider_pb2.DeleteRequest(urn=urn, id="half", properties=detail.properties)
+    plugin.Delete(remove)
+    plugin.Delete(remove)
 
 
 def test_another_region_replaces_everything(
