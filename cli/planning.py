@@ -1,27 +1,32 @@
-"""`season plan` and `season show`: where a season and its plan are, and views of the plan."""
+"""Where a season and its plan are; planning, the calendar, and views of the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from cli.context import Context
-from infra.errors import InputError
+from infra import clock, paths
+from infra.errors import InputError, Problem, Problems, nearest
 from infra.scheduling import bounds_for
 from infra.season import simulate
-from infra.season.calendar import day_kinds
+from infra.season.calendar import DAY, DayKind, day_kinds
+from infra.season.capacity import Bounds
 from infra.season.grid import DAY_MINUTES, Grid, wall_minutes
 from infra.season.plan import Plan, PlanTarget, build_plan, read_plan, read_season
+from infra.season.season_file import Season
 from infra.settings import StackSettings, read_stack
 
 # From empty to full, eighths.
 BARS: Final = " ▁▂▃▄▅▆▇█"
 COLUMN_MINUTES: Final = 30
+# A quarter of a year: what a rolling plan is compared at.
+ROLLING_DAYS: Final = 91
 
 
 @dataclass(frozen=True)
@@ -83,18 +88,152 @@ def source(context: Context, season_file: Path | None) -> Source:
     return Source(path, settings)
 
 
+def profile_cache() -> Path:
+    """Where learnt profiles are remembered, by the content of their history."""
+    return paths.home() / "cache" / "profiles"
+
+
+def bounds_of(source: Source, season: Season) -> dict[str, Bounds]:
+    """The stack's bounds; none without a stack."""
+    return bounds_for(source.settings, season) if source.settings else {}
+
+
+def now(source: Source) -> datetime:
+    """The time as the source's cloud sees it."""
+    return clock.now(source.settings.cloud if source.settings else "aws")
+
+
 def plan(
-    source: Source, *, start: date | None, end: date | None, progress: Callable[[str], None]
+    source: Source,
+    *,
+    start: date | None,
+    end: date | None,
+    hand_over: bool,
+    progress: Callable[[str], None],
 ) -> Planned:
     """Build the plan; writes nothing.
 
+    With `hand_over`, a plan file that ends on the day before `start` hands over its actions.
+
     Raises:
         Problems: what is wrong with the season.
+        InputError: the earlier plan cannot be read.
     """
     progress("reading the calendar")
     season = read_season(source.path)
-    bounds = bounds_for(source.settings, season) if source.settings else {}
-    return Planned(build_plan(season, bounds=bounds, start=start, end=end), source.plan_path)
+    previous = _earlier(source, start) if hand_over and start else None
+    built = build_plan(
+        season,
+        bounds=bounds_of(source, season),
+        start=start,
+        end=end,
+        cache=profile_cache(),
+        previous=previous,
+        now=now(source) if previous else None,
+    )
+    return Planned(built, source.plan_path)
+
+
+def _earlier(source: Source, start: date) -> Plan | None:
+    """The plan that hands over on `start`; None when the plan file is of another time.
+
+    A plan that itself begins on `start` still holds what the one before it handed over, so that
+    planning again gives the same.
+    """
+    if not source.plan_path.is_file():
+        return None
+    try:
+        found = read_plan(source.plan_path)
+    except InputError as error:
+        raise InputError(
+            error.what,
+            where=error.where,
+            why="what it has live must be known, to hand over",
+            fix="restore it from git, or remove it to plan without it",
+        ) from error
+    if found.covers_to + DAY == start:
+        return found
+    if found.covers_from == start and any(target.carried for target in found.targets.values()):
+        return replace(
+            found,
+            covers_to=start - DAY,
+            targets={
+                name: replace(target, actions=target.actions[: target.carried])
+                for name, target in found.targets.items()
+            },
+        )
+    return None
+
+
+def refuse_warnings(planned: Planned) -> None:
+    """Raises Problems when the plan has warnings."""
+    if planned.plan.warnings:
+        raise Problems(
+            f"the plan of {planned.plan.season} (--strict)",
+            [Problem("warning", text) for text in planned.plan.warnings],
+            fix="mend the season or its histories, or plan without --strict",
+        )
+
+
+def rolling(source: Source, whole: Plan, *, progress: Callable[[str], None]) -> dict[str, float]:
+    """Unit-hours of the targets when the plan's days are planned a quarter at a time.
+
+    Empty when that cannot help: no target wants more actions, or the plan is a quarter or less.
+    """
+    wanting = [
+        name
+        for name, target in whole.targets.items()
+        if float(str(target.verdict["one_more_action_saves_hours"])) > 0
+    ]
+    starts = [
+        whole.covers_from + timedelta(days=days)
+        for days in range(0, (whole.covers_to - whole.covers_from).days, ROLLING_DAYS)
+    ]
+    if not wanting or len(starts) < 2:
+        return {}
+    season = read_season(source.path)
+    bounds = bounds_of(source, season)
+    hours = dict.fromkeys(wanting, 0.0)
+    previous: Plan | None = None
+    for start in starts:
+        progress(f"from {start}")
+        end = min(start + timedelta(days=ROLLING_DAYS - 1), whole.covers_to)
+        previous = build_plan(
+            season, bounds=bounds, start=start, end=end, cache=profile_cache(), previous=previous
+        )
+        for name in wanting:
+            hours[name] += previous.targets[name].instance_hours
+    return hours
+
+
+def calendar(
+    source: Source, *, market: str | None, start: date | None, end: date | None
+) -> dict[str, dict[date, DayKind]]:
+    """The kind of each day of each market, from `start` to `end` (by default the horizon).
+
+    Raises:
+        InputError: there is no such market, the days are in the wrong order, or a calendar does
+            not cover them.
+    """
+    season = read_season(source.path)
+    names = [item.name for item in season.markets]
+    if market is not None and market not in names:
+        close = nearest(market, names)
+        raise InputError(
+            f"there is no market {market!r}",
+            where="--market",
+            fix=f"did you mean {close}?" if close else f"one of: {', '.join(names)}",
+        )
+    first, last = start or season.horizon.from_, end or season.horizon.to
+    if last < first:
+        raise InputError(
+            f"{last} lies before {first}", where="--to", fix="name a last day that is not earlier"
+        )
+    return {
+        item.name: day_kinds(item, first, last)
+        for item in season.markets
+        if market in (None, item.name)
+    }
 
 
 def write(planned: Planned) -> bool:

@@ -1,0 +1,16 @@
+"""The verbs of `season`: from the school calendar to proven scheduled actions, one file each."""
+
+from __future__ import annotations
+
+import click
+
+from cli.commands.season import calendar, plan, show, verify
+
+
+@click.group("season", epilog="Example: firstbell season plan -s demo")
+def command() -> None:
+    """Plan, show and verify the season's schedule."""
+
+
+for verb in (plan, calendar, show, verify):
+    command.add_command(verb.command)

@@ -1,0 +1,191 @@
+"""The verbs of `season`, as their users run them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.main import main
+from infra.season.plan import read_plan
+from tests.e2e.conftest import SEASON
+
+
+@dataclass
+class Season:
+    """A season file of its own, and the command line in this process."""
+
+    path: Path
+    capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+
+    def __call__(self, verb: str, *arguments: str, code: int = 0) -> str:
+        """Run a verb on the season; returns standard output, or standard error of a failure."""
+        line = ["firstbell", "season", verb, "--season", str(self.path), *arguments]
+        return self.run(*line[1:], code=code)
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        self.monkeypatch.setattr(sys, "argv", ["firstbell", *arguments])
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            main()
+        out, err = self.capsys.readouterr()
+        assert exited.value.code == code, f"{out[-2000:]}\n{err[-2000:]}"
+        assert "Traceback" not in err
+        return err if code else out
+
+    def json(self, verb: str, *arguments: str) -> dict[str, Any]:
+        return json.loads(self(verb, *arguments, "--json"))
+
+    def change(self, change: Callable[[dict[str, Any]], None]) -> None:
+        data = yaml.safe_load(self.path.read_text())
+        change(data)
+        self.path.write_text(yaml.safe_dump(data))
+
+    @property
+    def plan_path(self) -> Path:
+        return self.path.with_suffix(".plan.json")
+
+
+@pytest.fixture
+def season(
+    tmp_path: Path,
+    stacks: Path,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Season:
+    """Two school weeks and a weekend of a small season, planned without a stack."""
+    del stacks, home
+    path = tmp_path / "autumn.yaml"
+    path.write_text(SEASON)
+    monkeypatch.setenv("FIRSTBELL_NOW", "2026-08-01T00:00Z")
+    found = Season(path, capsys, monkeypatch)
+
+    def shorter(data: dict[str, Any]) -> None:
+        data["horizon"] = {"from": "2026-11-23", "to": "2026-12-13"}
+        data["capacity"]["web"] |= {"min": 2, "max": 60}
+        data["capacity"]["database"] |= {"min": 1, "max": 8}
+
+    found.change(shorter)
+    return found
+
+
+# --- calendar -------------------------------------------------------------------------------------
+
+
+def test_the_calendar_names_kind_and_rule_of_each_day(season: Season) -> None:
+    days = season.json("calendar", "--from", "2026-12-05", "--to", "2026-12-07")["markets"]
+    assert days == {
+        "sweden": [
+            {
+                "date": "2026-12-05",
+                "kind": "weekend",
+                "without_period": "weekend",
+                "factor": None,
+                "rule": "weekend",
+            },
+            {
+                "date": "2026-12-06",
+                "kind": "weekend",
+                "without_period": "weekend",
+                "factor": None,
+                "rule": "weekend",
+            },
+            {
+                "date": "2026-12-07",
+                "kind": "grading",
+                "without_period": "school",
+                "factor": 2.0,
+                "rule": "period grades",
+            },
+        ]
+    }
+
+
+def test_the_calendar_covers_the_horizon_unless_told(season: Season) -> None:
+    text = season("calendar")
+    lines = text.splitlines()
+    assert lines[2].split() == ["Mon", "2026-11-23", "school", "term", "autumn"]
+    assert len(lines) == 2 + 21
+
+
+def test_the_calendar_refuses_an_unknown_market_and_days_in_the_wrong_order(season: Season) -> None:
+    assert "did you mean sweden?" in season("calendar", "--market", "swedn", code=2)
+    wrong = season("calendar", "--from", "2026-12-05", "--to", "2026-12-04", code=2)
+    assert "--to: 2026-12-04 lies before 2026-12-05" in wrong
+
+
+# --- plan -----------------------------------------------------------------------------------------
+
+
+def test_a_plan_hands_over_to_the_next_and_planning_again_changes_nothing(season: Season) -> None:
+    season("plan", "--to", "2026-12-02")
+    first = read_plan(season.plan_path)
+    season.monkeypatch.setenv("FIRSTBELL_NOW", "2026-12-01T12:00Z")
+    text = season("plan", "--from", "2026-12-03")
+    second = read_plan(season.plan_path)
+    assert second.covers_from == first.covers_to + timedelta(days=1) == date(2026, 12, 3)
+    carried = second.targets["web"].carried
+    assert carried > 0
+    assert f"web: {carried} actions of the earlier plan stay" in text
+    assert all(
+        action in first.targets["web"].actions for action in second.targets["web"].actions[:carried]
+    )
+    assert "unchanged:" in season("plan", "--from", "2026-12-03")
+
+
+def test_a_plan_printed_as_json_reads_no_old_plan_and_writes_nothing(season: Season) -> None:
+    season("plan", "--to", "2026-12-02")
+    before = season.plan_path.read_bytes()
+    printed = season.json("plan", "--from", "2026-12-03")
+    assert printed["targets"]["web"]["carried"] == 0
+    assert season.plan_path.read_bytes() == before
+
+
+def test_a_plan_does_not_hand_over_from_one_that_was_edited(season: Season) -> None:
+    season("plan", "--to", "2026-12-02")
+    edited = season.plan_path.read_text().replace('"MinSize": ', '"MinSize": 1', 1)
+    season.plan_path.write_text(edited)
+    told = season("plan", "--from", "2026-12-03", code=2)
+    assert "edited by hand" in told
+    assert "restore it from git" in told
+    assert season.plan_path.read_text() == edited
+
+
+def test_strict_refuses_a_plan_with_warnings_and_writes_nothing(season: Season) -> None:
+    write_history(season.path.parent / "load.csv", days=14)
+
+    def learnt(data: dict[str, Any]) -> None:
+        data["markets"][0]["terms"] = [{"from": "2026-08-17", "to": "2026-12-18"}]
+        data["demand"] = {"history": [{"file": "load.csv", "market": "sweden"}]}
+
+    season.change(learnt)
+    told = season("plan", "--strict", code=2)
+    assert "borrowed from" in told
+    assert not season.plan_path.exists()
+    season("plan")
+    assert season.plan_path.exists()
+
+
+def test_strict_lets_a_plan_without_warnings_pass(season: Season) -> None:
+    season("plan", "--strict")
+    assert season.plan_path.exists()
+
+
+def write_history(path: Path, *, days: int, first: date = date(2026, 8, 31)) -> None:
+    """Fifteen-minute load of school days: 10 requests/s at night, 200 from 08:00 to 16:00 UTC."""
+    rows = ["timestamp,requests_per_second"]
+    for number in range(days):
+        day = first + timedelta(days=number)
+        for quarter in range(96):
+            busy = 32 <= quarter < 64 and day.weekday() < 5
+            rows.append(f"{day}T{quarter // 4:02}:{quarter % 4 * 15:02}:00Z,{200 if busy else 10}")
+    path.write_text("\n".join(rows) + "\n")
