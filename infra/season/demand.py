@@ -129,10 +129,8 @@ def _from_history(
             )
             continue
         market = markets[item.market] if item.market else season.markets[0]
-        own = [market] if item.market else list(season.markets)
-        labels = _labels([kinds[m.name] for m in own])
         try:
-            profiles = _learn(season, item, own, sorted(set(labels.values())), cache)
+            profiles, labels = learnt_from(season, item, kinds, cache=cache)
         except Problems as error:
             problems += [
                 Problem(f"{error.source}: {p.where}", p.what, p.fix) for p in error.problems
@@ -146,6 +144,19 @@ def _from_history(
             classes = found.setdefault(market.name, {})
             classes[name] = classes.get(name, 0.0) + rate * season.demand.growth
     return found, notes
+
+
+def learnt_from(
+    season: Season, item: HistoryFile, kinds: Mapping[str, Kinds], *, cache: Path | None
+) -> tuple[Learnt, dict[date, str]]:
+    """What one of the season's histories teaches, and by which label each day of `kinds` is planned.
+
+    Raises:
+        InputError, Problems: as `read_history` and `learn_profiles`.
+    """
+    own = [market for market in season.markets if item.market in (None, market.name)]
+    labels = _labels([kinds[market.name] for market in own])
+    return _learn(season, item, own, sorted(set(labels.values())), cache), labels
 
 
 def _labels(kinds: Sequence[Kinds]) -> dict[date, str]:

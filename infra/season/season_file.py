@@ -104,7 +104,12 @@ def _read_days(value: object) -> object:
         ) from error
 
 
-def _read_clock(value: object) -> object:
+def read_clock(value: object) -> int:
+    """Minutes since midnight of a text like `08:10`.
+
+    Raises:
+        ValueError: it is none.
+    """
     match = re.fullmatch(r"(\d{1,2}):(\d{2})", value) if isinstance(value, str) else None
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
         raise ValueError('write a local time like "08:10", in quotes')
@@ -123,7 +128,7 @@ Date: TypeAlias = Annotated[date, BeforeValidator(_read_date)]
 Zone: TypeAlias = Annotated[str, BeforeValidator(_read_zone)]
 Kind: TypeAlias = Annotated[str, BeforeValidator(_read_kind)]
 BurstDays: TypeAlias = Annotated[str | tuple[str, ...], BeforeValidator(_read_days)]
-ClockTime: TypeAlias = Annotated[int, BeforeValidator(_read_clock)]
+ClockTime: TypeAlias = Annotated[int, BeforeValidator(read_clock)]
 """A local time of day, in minutes since midnight."""
 Minutes: TypeAlias = Annotated[float, BeforeValidator(_read_duration)]
 """A duration, in minutes."""
@@ -407,8 +412,12 @@ class InstanceCap(Strict):
 
 
 class Limits(Strict):
-    """`actions`: scheduled actions declared elsewhere, by target; they count in AWS's limit."""
+    """`actions`: scheduled actions declared elsewhere, by target; they count in AWS's limit.
 
+    `logins_per_second`: what the identity provider in front bears.
+    """
+
+    logins_per_second: Positive | None = None
     instances: InstanceCap | None = None
     actions: dict[str, Annotated[int, Field(ge=0)]] = {}
 
