@@ -170,6 +170,8 @@ class PostgresServer:
             try:
                 self.connect("postgres", user="postgres").close()
             except psycopg.OperationalError as error:
+                if "not permitted to log in" in str(error):
+                    return  # it answers, and it is fenced
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise FirstbellError(
                         f"PostgreSQL {self.version} did not start",
