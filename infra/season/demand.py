@@ -149,7 +149,7 @@ def _from_history(
 def learnt_from(
     season: Season, item: HistoryFile, kinds: Mapping[str, Kinds], *, cache: Path | None
 ) -> tuple[Learnt, dict[date, str]]:
-    """What one of the season's histories teaches, and by which label each day of `kinds` is planned.
+    """What one of the season's histories teaches, and the label of each day of `kinds` in it.
 
     Raises:
         InputError, Problems: as `read_history` and `learn_profiles`.

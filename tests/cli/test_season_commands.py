@@ -189,3 +189,110 @@ def write_history(path: Path, *, days: int, first: date = date(2026, 8, 31)) -> 
             busy = 32 <= quarter < 64 and day.weekday() < 5
             rows.append(f"{day}T{quarter // 4:02}:{quarter % 4 * 15:02}:00Z,{200 if busy else 10}")
     path.write_text("\n".join(rows) + "\n")
+
+
+# --- learn ----------------------------------------------------------------------------------------
+
+
+def write_log(path: Path, *, days: int) -> None:
+    """An nginx log: a page each quarter of an hour, a login and a picture at 08:00; UTC+2."""
+    lines: list[str] = []
+    for number in range(days):
+        day = date(2026, 8, 31) + timedelta(days=number)
+        for quarter in range(96):
+            stamp = f"{day:%d/%b/%Y}:{quarter // 4:02}:{quarter % 4 * 15:02}:07 +0200"
+            wanted = ["GET /course/view.php?id=3"]
+            if quarter == 32:
+                wanted += ["POST /login/index.php", "GET /theme/logo.png"]
+            lines += [
+                f'192.0.2.7 - - [{stamp}] "{request} HTTP/1.1" 200 512 "-" "Mozilla/5.0"'
+                for request in wanted
+            ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_logs_become_a_history_that_a_season_can_learn_from(season: Season, tmp_path: Path) -> None:
+    log, output = tmp_path / "access.log", tmp_path / "load.csv"
+    write_log(log, days=14)
+    with log.open("a") as stream:
+        stream.write("what is this\n")
+    text = season.run("season", "learn", str(log), "--output", str(output))
+    assert f"malformed: {log}:1373: what is this" in text
+    rows = output.read_text().splitlines()
+    assert rows[0] == (
+        "timestamp,requests_per_second,dynamic_requests_per_second,static_requests_per_second,"
+        "login_requests_per_second"
+    )
+    bell = next(row for row in rows if row.startswith("2026-08-31T06:00:00Z"))
+    assert bell.split(",")[1:] == ["0.05", "0.0166667", "0.0166667", "0.0166667"]
+
+    def learnt(data: dict[str, Any]) -> None:
+        data["demand"] = {"history": [{"file": "load.csv", "market": "sweden"}]}
+
+    season.change(learnt)
+    found = season.json("learn")["histories"][0]
+    assert found["market"] == "sweden"
+    assert found["growth"] is None
+    school = next(kind for kind in found["kinds"] if kind["kind"] == "school/mon")
+    assert school == {
+        "kind": "school/mon",
+        "days": 10,
+        "borrowed_from": "school",
+        "peak_requests_per_second": 0.05,
+        "peak_minute": 8 * 60 - 2,
+    }
+    listed = season("learn")
+    assert "school/mon" in listed
+    assert "growth over the year before: not known" in listed
+
+
+def test_learning_reports_lines_and_malformed_ones_as_json(season: Season, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    write_log(log, days=8)
+    output = tmp_path / "load.csv.gz"
+    report = json.loads(season.run("season", "learn", str(log), "--output", str(output), "--json"))
+    assert report["kind"] == "season-learn"
+    assert report["files"] == [
+        {
+            "file": str(log),
+            "format": "nginx or Apache",
+            "lines": 784,
+            "malformed": 0,
+            "samples": [],
+        }
+    ]
+    assert output.read_bytes()[:2] == b"\x1f\x8b"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "is empty"),
+        ("a,b,c\n1,2,3\n", "is no access log that firstbell knows"),
+        ("timestamp,requests_per_second\n2026-08-31T00:00:00,1\n", "has no time zone"),
+        ("timestamp,requests_per_second\n2026-08-31T00:00:00Z,-1\n", "is -1"),
+    ],
+)
+def test_what_is_no_log_is_refused_and_nothing_is_written(
+    season: Season, tmp_path: Path, content: str, told: str
+) -> None:
+    wrong, output = tmp_path / "wrong.log", tmp_path / "load.csv"
+    wrong.write_text(content)
+    output.write_text("precious")
+    assert told in season.run("season", "learn", str(wrong), "--output", str(output), code=2)
+    assert output.read_text() == "precious"
+
+
+def test_a_short_log_a_wrong_pattern_and_a_missing_folder_are_refused(
+    season: Season, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.log"
+    write_log(log, days=3)
+    to = ("--output", str(tmp_path / "load.csv"))
+    assert "shorter history than a week" in season.run("season", "learn", str(log), *to, code=2)
+    assert "is no regular expression" in season.run(
+        "season", "learn", str(log), *to, "--login", "(", code=2
+    )
+    nowhere = ("--output", str(tmp_path / "missing" / "load.csv"))
+    assert "does not exist" in season.run("season", "learn", str(log), *nowhere, code=2)
+    assert "it is not said where" in season.run("season", "learn", str(log), code=2)
