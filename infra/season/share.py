@@ -48,6 +48,11 @@ class SharedStep:
     minute: int
     level: int
 
+    def rows(self, weekdays: Ints) -> list[int]:
+        """The rows on which it happens."""
+        inside = range(self.first, self.last + 1)
+        return [row for row in inside if int(weekdays[row]) in self.weekdays]
+
 
 @dataclass(frozen=True)
 class Shared:

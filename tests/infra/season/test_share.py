@@ -37,10 +37,10 @@ def floor(shared: Shared, weekdays: Ints, base: int = BASE) -> Ints:
     """The floor on every row: levels stay until the next step, over the night too."""
     level = base
     rows: list[Ints] = []
-    for row, weekday in enumerate(weekdays.tolist()):
+    for row in range(len(weekdays)):
         line = np.full(1440, level)
         for step in sorted(shared.steps, key=lambda step: step.minute):
-            if step.first <= row <= step.last and weekday in step.weekdays:
+            if row in step.rows(weekdays):
                 line[step.minute :] = level = step.level
         rows.append(line)
     return np.array(rows)
@@ -143,12 +143,8 @@ def test_it_holds_on_every_day_within_the_budget_and_is_the_same_each_time(
     assert shared == share(
         rich.blocks, days, weekdays, allowed=ALLOWED, base=rich.base, budget=budget
     )
-    for row, weekday in enumerate(weekdays.tolist()):
-        minutes = sorted(
-            step.minute
-            for step in shared.steps
-            if step.first <= row <= step.last and weekday in step.weekdays
-        )
+    for row in range(len(days)):
+        minutes = sorted(step.minute for step in shared.steps if row in step.rows(weekdays))
         assert all(b - a >= SHORTEST_STEP for a, b in itertools.pairwise(minutes))
 
 
