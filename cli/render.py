@@ -44,7 +44,11 @@ def messages() -> Console:
 
 def text(line: str = "", *, style: str | None = None) -> None:
     """One line of a report."""
-    console().print(line, style=style, markup=False)
+    if style is None:
+        # Not through rich, which would expand the tabs of a piped table.
+        sys.stdout.write(line + "\n")
+    else:
+        console().print(line, style=style, markup=False)
 
 
 def heading(line: str) -> None:

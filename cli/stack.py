@@ -166,6 +166,8 @@ class OpenStack:
     local: LocalCloud | None
     work_dir: Path
     environment: Mapping[str, str]
+    _exported: list[list[dict[str, Any]]] = field(default_factory=list[list[dict[str, Any]]])
+    """The state's resources, once they were asked for, until something changes them."""
 
     @property
     def name(self) -> str:
@@ -237,6 +239,7 @@ class OpenStack:
             FirstbellError: somebody else is working on the stack.
         """
         back_end = self.environment.get("PULUMI_BACKEND_URL") or os.environ["PULUMI_BACKEND_URL"]
+        self._exported.clear()
         return _engine_errors(
             lambda: recovery.recover(self._stack, back_end, self.client, progress), []
         )
@@ -250,8 +253,10 @@ class OpenStack:
 
     def resources(self) -> list[dict[str, Any]]:
         """The resources in the state, as the engine records them."""
-        deployment = _engine_errors(self._stack.export_stack, []).deployment or {}
-        return list(deployment.get("resources") or [])
+        if not self._exported:
+            deployment = _engine_errors(self._stack.export_stack, []).deployment or {}
+            self._exported.append(list(deployment.get("resources") or []))
+        return self._exported[0]
 
     def forget(self) -> None:
         """Remove the empty stack from the back end; its file under stacks/ stays."""
@@ -271,7 +276,10 @@ class OpenStack:
         _interruptible(
             lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors), progress
         )
-        return recorder.outcome()
+        outcome = recorder.outcome()
+        if outcome.changes:
+            self._exported.clear()
+        return outcome
 
 
 def open_stack(

@@ -44,13 +44,17 @@ def rule_priorities(tiers: Mapping[str, TierSettings]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class BalancerArgs:
-    """Without `certificate_arn` a certificate for `domain` is requested from ACM."""
+    """Without `certificate_arn` a certificate for `domain` is requested from ACM.
+
+    AWS refuses a balancer that faces the internet before its VPC does: `internet` is waited for.
+    """
 
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     domain: str
     certificate_arn: str | None
     deletion_protection: bool
+    internet: pulumi.Resource
     tags: Mapping[str, str]
 
 
@@ -103,7 +107,7 @@ class Balancer(pulumi.ComponentResource):
             desync_mitigation_mode="defensive",
             enable_deletion_protection=args.deletion_protection,
             tags=tags,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.internet]),
         )
         listener = aws.lb.Listener(
             f"{name}-https",

@@ -78,6 +78,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             domain=platform.domain,
             certificate_arn=platform.certificate_arn,
             deletion_protection=platform.database.deletion_protection,
+            internet=network.internet,
             tags=tags,
         ),
     )

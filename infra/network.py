@@ -37,6 +37,8 @@ class Network(pulumi.ComponentResource):
     """A VPC with three rows of subnets; application subnets reach the internet through NAT."""
 
     vpc_id: pulumi.Output[str]
+    internet: pulumi.Resource
+    """The route to the internet; what faces it has to wait for it."""
     public_subnet_ids: list[pulumi.Output[str]]
     application_subnet_ids: list[pulumi.Output[str]]
     data_subnet_ids: list[pulumi.Output[str]]
@@ -82,7 +84,7 @@ class Network(pulumi.ComponentResource):
         public = aws.ec2.RouteTable(
             f"{name}-public", vpc_id=vpc.id, tags=tags | {"Name": f"{name}-public"}, opts=child
         )
-        aws.ec2.Route(
+        self.internet = aws.ec2.Route(
             f"{name}-public-internet",
             route_table_id=public.id,
             destination_cidr_block="0.0.0.0/0",

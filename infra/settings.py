@@ -292,6 +292,14 @@ def from_config(
         )
     except Problems as found:
         problems += found.problems
+    if platform is not None and where_to == "aws" and platform.certificate_arn is None:
+        problems.append(
+            Problem(
+                "firstbell:platform/certificate_arn",
+                "is missing, and AWS takes no listener without an issued certificate",
+                "request one for the domain in ACM, validate it, and give its ARN",
+            )
+        )
     if platform is not None and isinstance(region, str):
         problems += _problems_with_hardware(platform, region, local=where_to == "local")
         for tier in platform.tiers:

@@ -20,38 +20,29 @@ def list_stacks(context: Context) -> None:
     from infra.errors import InputError
     from infra.settings import read_stack, stack_names
 
-    rows: list[dict[str, object]] = []
+    rows: list[list[str]] = []
+    documents: list[dict[str, object]] = []
     for name in stack_names():
         try:
             settings = read_stack(name, cloud=context.cloud)
         except InputError as error:
-            rows.append({"stack": name, "problem": str(error)})
+            documents.append({"stack": name, "problem": str(error)})
+            rows.append([name, str(error)])
             continue
-        rows.append(
+        tiers = list(settings.platform.tiers)
+        documents.append(
             {
                 "stack": name,
                 "cloud": settings.cloud,
                 "region": settings.region,
                 "season": settings.season,
-                "tiers": list(settings.platform.tiers),
+                "tiers": tiers,
             }
         )
+        rows.append(
+            [name, settings.cloud, settings.region, settings.season or "none", ", ".join(tiers)]
+        )
     if context.json:
-        render.emit_json("stack-list", {"stacks": rows})
+        render.emit_json("stack-list", {"stacks": documents})
         return
-    render.table(
-        "Stacks",
-        ["stack", "cloud", "Region", "season", "tiers"],
-        [
-            (row["stack"], row["problem"])
-            if "problem" in row
-            else (
-                row["stack"],
-                row["cloud"],
-                row["region"],
-                row["season"] or "none",
-                ", ".join(str(tier) for tier in row["tiers"] if isinstance(row["tiers"], list)),
-            )
-            for row in rows
-        ],
-    )
+    render.table("Stacks", ["stack", "cloud", "Region", "season", "tiers"], rows)

@@ -147,6 +147,12 @@ def test_credentials_of_another_account_are_refused(firstbell: Firstbell) -> Non
         "aws:region: eu-north-1",
         "aws:region: eu-north-1\n  firstbell:cloud: aws\n  aws:allowedAccountIds: ['999999999999']",
     )
+    edit(
+        firstbell.stacks / "Pulumi.autumn.yaml",
+        "domain: lms.example.org",
+        "domain: lms.example.org\n"
+        "    certificate_arn: arn:aws:acm:eu-north-1:123456789012:certificate/none",
+    )
     cloud = server.ensure_started()
     firstbell.environment |= {
         "AWS_ENDPOINT_URL": cloud.endpoint,

@@ -18,10 +18,11 @@ from tests.e2e.test_stack_life import live_actions
 from tests.evaluator import evaluate, rule_violations
 
 SEASON = PROJECT_ROOT / "stacks" / "seasons" / "demo.yaml"
-# Every Python process of the run takes it to be 2030.
+# Every Python process of the run takes it to be 2030; gRPC alone goes on by the machine's clock,
+# since its C core does.
 ANOTHER_YEAR = """
-import datetime, time_machine
-time_machine.travel(datetime.datetime(2030, 7, 1, 12, tzinfo=datetime.UTC)).start()
+import freezegun
+freezegun.freeze_time("2030-07-01 12:00", tick=True, ignore=["grpc"]).start()
 """
 
 
@@ -36,7 +37,7 @@ def demo(home: Path, tmp_path: Path) -> Generator[Firstbell]:
 
 def changed_files() -> str:
     return subprocess.run(
-        ["git", "status", "--porcelain", "stacks", "Pulumi.yaml", "infra"],
+        ["git", "status", "--porcelain", "stacks", "Pulumi.yaml"],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,

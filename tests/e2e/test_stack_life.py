@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -143,3 +146,31 @@ def test_a_server_killed_between_two_commands_is_explained(firstbell: Firstbell)
     firstbell("local", "reset")
     firstbell("local", "start", "--at", "2026-08-01T00:00Z")
     assert set(firstbell.json("up", "-s", "autumn")["counts"]) == {"create"}
+
+
+def test_an_interrupt_lets_the_engine_finish_what_it_has_begun(firstbell: Firstbell) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    firstbell("local", "start", "--at", "2026-08-01T00:00Z")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "cli", "up", "-s", "autumn"],
+        env=firstbell.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as from a pipeline: no terminal passes the signal on
+    )
+    deadline = time.monotonic() + 120
+    while not any(not vpc["IsDefault"] for vpc in firstbell.client("ec2").describe_vpcs()["Vpcs"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    locks = firstbell.home / "local" / "state" / ".pulumi" / "locks"
+    assert list(locks.rglob("*.json")) == []
+    again = firstbell("up", "-s", "autumn")
+    assert "left behind by a run that was killed" not in again.stderr
+    vpcs = [v for v in firstbell.client("ec2").describe_vpcs()["Vpcs"] if not v["IsDefault"]]
+    assert len(vpcs) == 1

@@ -114,10 +114,9 @@ def test_an_unknown_database_class_is_refused(write_stack: WriteStack) -> None:
 
 
 def test_an_aws_stack_needs_the_accounts_it_may_go_to(write_stack: WriteStack) -> None:
-    (found,) = problems(write_stack, **{"firstbell:cloud": "aws"}, **platform())
-    assert found.startswith(
-        "aws:allowedAccountIds: is missing, and with cloud: aws it is mandatory"
-    )
+    accounts, certificate = problems(write_stack, **{"firstbell:cloud": "aws"}, **platform())
+    assert accounts.startswith("aws:allowedAccountIds: is missing, and with cloud: aws it is")
+    assert certificate.startswith("firstbell:platform/certificate_arn: is missing")
 
 
 def test_an_aws_stack_can_be_tried_on_the_local_cloud(write_stack: WriteStack) -> None:
