@@ -35,6 +35,7 @@ from infra.season.capacity import (
 from infra.season.demand import Forecast, Kinds, forecast
 from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number, minute_of
 from infra.season.season_file import Season, read_season, sha256_of
+from infra.season.share import START_STEPS, share
 
 __all__ = [
     "Bounds",
@@ -320,7 +321,7 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
     days, night = rows[1 : (grid.last - grid.first).days + 2], int(rows[0].max())
     weekdays = (day_number(grid.first) + 3 + np.arange(len(days))) % 7
     try:
-        solution = optimise.solve(
+        solution = _schedule(
             days,
             weekdays,
             allowed=_allowed(grid),
@@ -382,6 +383,52 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
         },
         carried=len(carried.actions),
     )
+
+
+def _schedule(
+    days: Ints,
+    weekdays: Ints,
+    *,
+    allowed: NDArray[np.bool_],
+    least: int,
+    budget: int,
+    most_steps: int,
+) -> optimise.Solution:
+    """The cheapest blocks; where the budget binds, with actions that several blocks share.
+
+    Raises:
+        BudgetTooSmallError: `budget` actions are too few.
+    """
+
+    def solve(actions: int) -> optimise.Solution:
+        return optimise.solve(
+            days, weekdays, allowed=allowed, least=least, budget=actions, most_steps=most_steps
+        )
+
+    alone = solve(budget)
+    if alone.one_more_saves <= 0 or most_steps < optimise.MAX_STEPS:
+        return alone
+    rich = solve(START_STEPS)
+    shared = share(
+        rich.blocks,
+        np.maximum(days, least),
+        weekdays,
+        allowed=allowed,
+        base=rich.base,
+        budget=budget,
+    )
+    # One block a step: its days, and the one level that it sets on them.
+    blocks = tuple(
+        optimise.Block(
+            step.first, step.last, step.weekdays, (optimise.Step(step.minute, step.level),)
+        )
+        for step in shared.steps
+    )
+    floor = optimise.floor_of(blocks, len(days), weekdays, rich.base)
+    area = float(floor.sum())
+    if len(blocks) > budget or area >= alone.unit_minutes or bool(np.any(floor < days)):
+        return alone
+    return optimise.Solution(rich.base, blocks, area, shared.one_more_saves, exact=False)
 
 
 def _sized(window: compiler.Window, need: Need) -> compiler.Window:

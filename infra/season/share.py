@@ -58,6 +58,8 @@ class SharedStep:
 class Shared:
     steps: tuple[SharedStep, ...]
     unit_minutes: float
+    one_more_saves: float
+    """Unit-minutes that one step more would save."""
 
 
 def share(
@@ -70,12 +72,15 @@ def share(
     when no two can be made one.
     """
     plan = _Plan(blocks, days, weekdays, allowed=allowed, base=base)
+    _shrink(plan, budget + 1)
+    with_one_more = plan.unit_minutes()
     _shrink(plan, budget)
+    one_more_saves = plan.unit_minutes() - with_one_more
     while plan.tighten():
         pass
     steps = [plan.shared(step) for step in plan.steps.values()]
     steps.sort(key=lambda step: (step.first, step.weekdays, step.minute, step.last))
-    return Shared(tuple(steps), plan.unit_minutes())
+    return Shared(tuple(steps), plan.unit_minutes(), one_more_saves)
 
 
 @dataclass
