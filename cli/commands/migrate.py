@@ -87,7 +87,7 @@ def preflight(context: Context, name: str | None, accept: tuple[str, ...]) -> No
     blocking = [each for each in found if each.blocks(accepted)]
     if context.json:
         render.emit_json(
-            "migrate.preflight",
+            "migrate-preflight",
             {"blocked": bool(blocking), "findings": [vars(each) for each in found]},
         )
     else:
@@ -133,7 +133,7 @@ def _show_status(context: Context, migration: str) -> None:
 
     found = looks.read(migration, orders.opened(migration))
     if context.json:
-        render.emit_json("migrate.status", found.to_json())
+        render.emit_json("migrate-status", found.to_json())
         return
     render.heading(found.first_line)
     rows: list[tuple[str, object]] = [
@@ -175,7 +175,7 @@ def verify(context: Context, name: str | None) -> None:
         run.source.close()
         run.target.close()
     if context.json:
-        render.emit_json("migrate.verify", found)
+        render.emit_json("migrate-verify", found)
     differences = found["differences"]
     if isinstance(differences, list) and differences:
         raise MismatchError(f"{len(differences)} tables differ: " + "; ".join(differences))
@@ -202,7 +202,7 @@ def rehearse(context: Context, name: str | None, times: int) -> None:
         run.source.close()
         run.target.close()
     if context.json:
-        render.emit_json("migrate.rehearse", {"rehearsals": records})
+        render.emit_json("migrate-rehearse", {"rehearsals": records})
         return
     steps = list(records[0]["steps"])
     render.table(
@@ -260,7 +260,7 @@ def _timetable(context: Context, migration: str, window: timedelta | None) -> No
     rows = planned.timetable(now) if planned else []
     if context.json:
         render.emit_json(
-            "migrate.timetable",
+            "migrate-timetable",
             {
                 "gate": [vars(item) for item in items],
                 "fits": bool(planned and planned.fits),
@@ -384,7 +384,7 @@ def runbook(context: Context, name: str | None) -> None:
         run.source.close()
         run.target.close()
     if context.json:
-        render.emit_json("migrate.runbook", {"markdown": text})
+        render.emit_json("migrate-runbook", {"markdown": text})
     else:
         click.echo(text)
 
@@ -399,7 +399,7 @@ def report(context: Context, name: str | None) -> None:
 
     journal = orders.opened(_chosen(name))
     if context.json:
-        render.emit_json("migrate.report", tells.build(journal))
+        render.emit_json("migrate-report", tells.build(journal))
     else:
         click.echo(tells.markdown(journal))
 
@@ -424,6 +424,6 @@ def _follow(context: Context, migration: str, since: int) -> None:
         error.exit_code = code
         raise error
     if context.json:
-        render.emit_json("migrate.outcome", {"code": code, "text": text})
+        render.emit_json("migrate-outcome", {"code": code, "text": text})
     else:
         render.text(text)

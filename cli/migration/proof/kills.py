@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,11 @@ class Nursery:
     process: subprocess.Popen[str]
 
     @classmethod
-    def open(cls, migration: str, kill_at: str) -> Nursery:
+    def open(cls, migration: str, kill_at: str | None) -> Nursery:
         return cls(
             subprocess.Popen(
                 [sys.executable, "-m", "cli.migration.proof.kills", migration],
-                env={**os.environ, "FIRSTBELL_KILL_AT": kill_at},
+                env={**os.environ, "FIRSTBELL_KILL_AT": kill_at} if kill_at else dict(os.environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -39,11 +40,14 @@ class Nursery:
             )
         )
 
-    def live(self) -> int:
-        """Let one runner live until it rests or dies: its exit code, or minus the signal."""
+    def live(self, seconds: float | None = None) -> int:
+        """Let one runner live until it rests or dies: its exit code, or minus the signal.
+
+        With `seconds` it is killed after that time, whatever it is doing.
+        """
         if self.process.stdin is None or self.process.stdout is None:
             raise FirstbellError("the nursery has no pipes")
-        self.process.stdin.write("live\n")
+        self.process.stdin.write(f"{seconds if seconds is not None else -1}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
@@ -79,10 +83,13 @@ def _child(migration: str) -> int:
 
 def main(migration: str) -> None:
     """Fork a runner for each line read, and print how it ended."""
-    for _ in sys.stdin:
+    for line in sys.stdin:
         child = os.fork()
         if child == 0:
             os._exit(_child(migration))
+        if (seconds := float(line)) >= 0:
+            time.sleep(seconds)
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
