@@ -33,7 +33,7 @@ from infra.season.capacity import (
     worker_hours,
 )
 from infra.season.demand import Forecast, Kinds, forecast
-from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number, minute_of
+from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number, minute_of, wall_minutes
 from infra.season.season_file import Season, read_season, sha256_of
 from infra.season.share import START_STEPS, share
 
@@ -237,8 +237,26 @@ def build_plan(
             {name: list(item.actions) for name, item in carried.items()},
         ),
         targets=targets,
-        warnings=prepared.forecast.notes,
+        warnings=(*prepared.forecast.notes, *_early_bursts(season, prepared)),
     )
+
+
+def _early_bursts(season: Season, prepared: Prepared) -> list[str]:
+    """Bursts so early that no action of their own day can boot units before them."""
+    seen = prepared.seen
+    warnings: list[str] = []
+    for burst in season.demand.bursts:
+        starts = prepared.forecast.bursts.get(burst.name, np.zeros(0, dtype=np.int64))
+        wall = wall_minutes(seen.zone, seen.start, seen.count)[starts] % DAY_MINUTES
+        for need in prepared.needs:
+            lead = need.target.lead_minutes + burst.widen
+            if len(wall) and float(wall.min()) - lead < DAY_START:
+                warnings.append(
+                    f"burst {burst.name!r} at {compiler.clock(int(wall.min()))}: {need.name} needs "
+                    f"{lead:.0f} minutes before it, and no action stands between midnight and "
+                    f"{compiler.clock(DAY_START)}, so it is raised on the evening before"
+                )
+    return warnings
 
 
 @dataclass(frozen=True)
@@ -441,7 +459,10 @@ def _sized(window: compiler.Window, need: Need) -> compiler.Window:
 
 def _allowed(grid: Grid) -> NDArray[np.bool_]:
     """By minute of the service day: whether an action may stand there."""
-    unsafe = compiler.unsafe_minutes(grid.zone, grid.start, grid.start + grid.count)
+    # A clock change in the night before or after counts: some zones change before midnight.
+    unsafe = compiler.unsafe_minutes(
+        grid.zone, grid.start - DAY_MINUTES, grid.start + grid.count + DAY_MINUTES
+    )
     return np.array(
         [
             minute < DAY_MINUTES and minute not in unsafe

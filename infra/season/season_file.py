@@ -50,6 +50,8 @@ PERIOD_KINDS: Final = ("custom", "enrolment", "grading", "exam")
 KINDS: Final = (*BASE_KINDS, *PERIOD_KINDS)
 CLASSES: Final = ("dynamic", "static", "login")
 
+LONGEST_BOOT: Final = 12 * 60
+
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 RequestClass: TypeAlias = Literal["dynamic", "static", "login"]
 TargetKind: TypeAlias = Literal[
@@ -381,6 +383,8 @@ class Target(Strict):
     def _possible(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
+        if self.boot > LONGEST_BOOT:
+            raise ValueError("boots longer than 12 hours: no day's schedule can wait for it")
         if self.from_demand and self.requests_per_second == 0:
             raise ValueError("requests_per_second is missing")
         if not self.from_demand and self.units is None:

@@ -180,6 +180,21 @@ def test_a_season_moved_by_weeks_in_utc_gives_actions_moved_by_weeks(
         assert [start + by for start in starts[0]] == starts[1]
 
 
+def test_a_horizon_that_ends_with_a_clock_change_before_midnight(
+    small: Season, tmp_path: Path
+) -> None:
+    # America/Nuuk goes from 23:00 to midnight on Saturday 27 March 2027.
+    small |= {"timezone": "America/Nuuk", "horizon": {"from": "2027-03-22", "to": "2027-03-27"}}
+    small["markets"][0]["terms"] = [{"from": "2027-01-11", "to": "2027-06-11"}]
+    small["demand"]["profiles"]["weekend"] = {"00:00": 0, "22:30": 1}
+    path, plan = planned(small, tmp_path)
+    target = plan.targets["web"]
+    since = datetime(2027, 3, 21, tzinfo=UTC)
+    until = datetime(2027, 3, 30, tzinfo=UTC)
+    assert evaluate(path, {"web": target.actions}, since=since, initial={"web": target.start}) == []
+    assert rule_violations({"web": target.actions}, since=since, until=until) == []
+
+
 @pytest.mark.parametrize("zone", ["Europe/Stockholm", "Australia/Sydney"])
 def test_a_horizon_of_one_day_is_planned(zone: str, small: Season, tmp_path: Path) -> None:
     small |= {"timezone": zone, "horizon": {"from": "2026-09-07", "to": "2026-09-07"}}

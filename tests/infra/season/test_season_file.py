@@ -228,3 +228,26 @@ def test_a_stack_narrower_than_the_season_is_refused(small: Season, write: Write
         "capacity/web/min: 2 is below the stack's minimum of 3",
         "capacity/web/max: 60 is above the stack's maximum of 50",
     ]
+
+
+def test_a_burst_too_early_to_boot_for_is_raised_the_evening_before_and_said(
+    small: Season, write: Write
+) -> None:
+    small["demand"]["bursts"][0]["at"] = "04:20"
+    small["capacity"]["web"]["boot"] = "10m"
+    plan = build_plan(read_season(write(small)))
+    assert plan.warnings == (
+        "burst 'first bell' at 04:20: web needs 12 minutes before it, and no action stands between "
+        "midnight and 04:15, so it is raised on the evening before",
+    )
+    small["demand"]["bursts"][0]["at"] = "04:27"
+    assert build_plan(read_season(write(small))).warnings == ()
+
+
+def test_capacity_that_boots_for_half_a_day_is_refused(small: Season, write: Write) -> None:
+    small["capacity"]["web"]["boot"] = "721m"
+    assert problems(write(small)) == [
+        "capacity/web: boots longer than 12 hours: no day's schedule can wait for it"
+    ]
+    small["capacity"]["web"]["boot"] = "12h"
+    build_plan(read_season(write(small)))
