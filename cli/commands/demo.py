@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cli import render
 from cli.context import Context, pass_context
 
+if TYPE_CHECKING:
+    from cli.demo import Stopwatch
+    from cli.migration.demo import Result
+
 
 @click.command("demo", epilog="Example: firstbell demo")
+@click.option("--season-only", is_flag=True, help="Leave the migration out.")
 @pass_context
-def command(context: Context) -> None:
+def command(context: Context, season_only: bool) -> None:
     """Run the main job on the local cloud."""
     from cli import demo
     from cli.main import root
@@ -72,6 +79,8 @@ def command(context: Context) -> None:
         raise MismatchError(f"fewer in service than required: {short}")
     run("status", "-s", demo.STACK)
 
+    moved = None if season_only else _migrate(watch)
+
     render.table(
         "\nUnit-hours a month",
         ["target", "scheduled", "static peak", "saved"],
@@ -85,6 +94,8 @@ def command(context: Context) -> None:
             for saving in demo.savings(stack)
         ],
     )
+    if moved is not None:
+        render.table("A migration between two real servers", ["", ""], moved.rows_of_table())
     render.table(
         "Seconds",
         ["step", "seconds"],
@@ -98,3 +109,17 @@ def command(context: Context) -> None:
         '                    eval "$(firstbell local env -s demo)"  # for pulumi, aws, boto3\n'
         "Remove everything:  firstbell destroy -s demo --yes && firstbell local reset"
     )
+
+
+def _migrate(watch: Stopwatch) -> Result:
+    """Move a school from one PostgreSQL server to another, back, and over again."""
+    from cli.migration import demo
+    from infra.errors import MismatchError
+
+    render.heading("\nA school moves from PostgreSQL 16 to 18, back, and over again, while in use")
+    with render.step("migrating") as progress:
+        result = demo.run(progress)
+    watch.lap("migration")
+    if not result.clean:
+        raise MismatchError(f"the migration was not clean: {result}")
+    return result
