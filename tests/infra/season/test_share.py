@@ -131,7 +131,7 @@ def years(draw: st.DrawFn) -> Ints:
 
 
 @given(years(), st.integers(12, 60))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_it_holds_on_every_day_within_the_budget_and_is_the_same_each_time(
     days: Ints, budget: int
 ) -> None:
