@@ -37,6 +37,8 @@ FINE_CELLS: Final = 160
 MAX_CUTS: Final = 96
 MAX_STEPS: Final = 16
 MAX_GROUPS: Final = 4
+# Actions of all groups of a segment together: more were never chosen.
+MOST_IN_SEGMENT: Final = 40
 # Two actions of a day keep this distance: either may be late by two minutes.
 SHORTEST_STEP: Final = 5
 CHUNK: Final = 2048
@@ -490,7 +492,7 @@ class _Search:
         columns = np.arange(budget + 1)
         for j in range(1, count + 1):
             pairs = segment[[self.pair_index[i, j] for i in range(j)]]
-            for k in range(min(width, budget + 1)):
+            for k in range(min(width, budget + 1, MOST_IN_SEGMENT + 1)):
                 cost = np.full((j, budget + 1), np.inf)
                 cost[:, k:] = best[:j, : budget + 1 - k] + pairs[:, k : k + 1]
                 i = cost.argmin(axis=0)

@@ -57,6 +57,8 @@ PLANNER_VERSION: Final = 1
 DAY_START: Final = limits.FIRST_SAFE_MINUTE + 15
 # On the evening before a plan that takes over: early enough to boot before midnight.
 OPENING: Final = 23 * 60 + 15
+# With fewer actions than this, blocks are solved for their budget, and share none.
+FEW_ACTIONS: Final = 24
 DAYS_LEFT_WARNING: Final = 30
 
 
@@ -423,10 +425,11 @@ def _schedule(
             days, weekdays, allowed=allowed, least=least, budget=actions, most_steps=most_steps
         )
 
-    alone = solve(budget)
-    if alone.one_more_saves <= 0 or most_steps < optimise.MAX_STEPS:
-        return alone
-    rich = solve(START_STEPS)
+    if most_steps < optimise.MAX_STEPS or budget < FEW_ACTIONS:
+        return solve(budget)
+    rich = solve(max(START_STEPS, budget))
+    if rich.actions <= budget:
+        return rich
     shared = share(
         rich.blocks,
         np.maximum(days, least),
@@ -444,8 +447,8 @@ def _schedule(
     )
     floor = optimise.floor_of(blocks, len(days), weekdays, rich.base)
     area = float(floor.sum())
-    if len(blocks) > budget or area >= alone.unit_minutes or bool(np.any(floor < days)):
-        return alone
+    if len(blocks) > budget or bool(np.any(floor < days)):
+        return solve(budget)
     return optimise.Solution(rich.base, blocks, area, shared.one_more_saves, exact=False)
 
 
