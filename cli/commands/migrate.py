@@ -24,7 +24,7 @@ class Length(click.ParamType[timedelta]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        from cli.migration.spec import parse_duration
+        from cli.migration.durations import parse_duration
 
         try:
             return parse_duration(value)
@@ -41,9 +41,9 @@ def _migration(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _chosen(name: str | None) -> str:
-    from cli.migration import spec
+    from cli.migration import named
 
-    return spec.choose(name)
+    return named.choose(name)
 
 
 @click.group(epilog="Example: firstbell migrate status")
@@ -128,10 +128,10 @@ def status(context: Context, name: str | None) -> None:
 
 
 def _show_status(context: Context, migration: str) -> None:
-    from cli.migration import orders
     from cli.migration import status as looks
+    from cli.migration.journal import Journal
 
-    found = looks.read(migration, orders.opened(migration))
+    found = looks.read(migration, Journal.of(migration))
     if context.json:
         render.emit_json("migrate-status", found.to_json())
         return
@@ -246,7 +246,7 @@ def cutover(
 
 def _timetable(context: Context, migration: str, window: timedelta | None) -> None:
     from cli.migration import gate, orders, runner
-    from cli.migration.spec import show_duration
+    from cli.migration.durations import show_duration
 
     items = orders.evaluate(migration, window)
     run = runner.build(migration, orders.opened(migration))

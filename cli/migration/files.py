@@ -9,7 +9,6 @@ killed goes on where it was, and a changed byte under an equal size and mtime is
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import sqlite3
@@ -21,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from cli.migration.preflight import Finding
 from cli.migration.spec import Files
@@ -47,8 +46,7 @@ _FILEDIR: Final = "filedir"
 Where = Literal["source", "target"]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a tree, by its path relative to the root."""
 
     path: str
@@ -63,9 +61,9 @@ class Entry:
     link: str = ""
 
     @property
-    def stamp(self) -> tuple[int, int, int, int]:
+    def stamp(self) -> str:
         """What tells that a file is untouched."""
-        return self.size, self.mtime_ns, self.ctime_ns, self.inode
+        return f"{self.size} {self.mtime_ns} {self.ctime_ns} {self.inode}"
 
 
 @dataclass
@@ -96,6 +94,8 @@ class Tree:
         self._manifest = manifest
         self._now = now
         self._owners = os.geteuid() == 0
+        # A folder that is left out is not entered, so what lies in it needs no look.
+        self._excluded = frozenset(each.strip("/") for each in spec.exclude)
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
 
@@ -187,13 +187,12 @@ class Tree:
             )
         return found
 
-    def _left_out(self, path: str) -> bool:
-        top = path.split("/", 1)[0]
-        if self.spec.layout == "moodle" and (top in _MOODLE_OUT or path == _MAINTENANCE):
+    def _left_out(self, path: str, name: str) -> bool:
+        if name.startswith(_PART):
             return True
-        if os.path.basename(path).startswith(_PART):  # noqa: PTH119 (a text, not a path on disk)
+        if self.spec.layout == "moodle" and (path in _MOODLE_OUT or path == _MAINTENANCE):
             return True
-        return any(path == out or path.startswith(f"{out}/") for out in self.spec.exclude)
+        return path in self._excluded
 
     def scan(self, side: Where) -> dict[str, Entry]:
         """Every entry of one side, caches left out.
@@ -216,7 +215,7 @@ class Tree:
                 raise InputError(f"cannot read {folder or root}", why=str(error)) from error
             for item in items:
                 path = f"{folder}/{item.name}" if folder else item.name
-                if self._left_out(path):
+                if self._left_out(path, item.name):
                     continue
                 with suppress(FileNotFoundError):
                     entry = _entry(item, path)
@@ -281,7 +280,7 @@ class Tree:
         jobs: list[Entry] = []
         for path in sorted(mine):
             entry, there = mine[path], theirs.get(path)
-            if resurrected.get(path) == json.dumps(entry.stamp):
+            if path in resurrected and resurrected[path] == entry.stamp:
                 continue  # deleted on the other side before the switch; waits for commit
             if there is not None and there.kind != entry.kind:
                 # A file became a directory or a link: the old kind cannot stay beside it.
@@ -296,11 +295,11 @@ class Tree:
             elif there is not None and self._same(
                 entry, there, known_a.get(path), known_b.get(path)
             ):
-                if self._adjust(entry, there, self.root(b) / path):
+                if self._differs(entry, there) and self._adjust(entry, there, self.root(b) / path):
                     done.adjusted += 1
                     # Changing mode or owner moved its ctime, not its content.
                     fresh = _stat(self.root(b) / path, path)
-                    sums.append((b, path, json.dumps(fresh.stamp), *known_b[path][1:]))
+                    sums.append((b, path, fresh.stamp, *known_b[path][1:]))
             elif there is not None and self._touched(
                 b, entry, there, known_a.get(path), known_b.get(path)
             ):
@@ -321,7 +320,7 @@ class Tree:
             db.execute("DELETE FROM deferred WHERE side = ?", (b,))
             db.executemany(
                 "INSERT INTO deferred VALUES (?, ?, ?)",
-                [(b, path, json.dumps(entry.stamp)) for path, entry in gone.items()],
+                [(b, path, entry.stamp) for path, entry in gone.items()],
             )
             db.commit()
         done.deferred = len(gone)
@@ -342,9 +341,7 @@ class Tree:
         if there.size != entry.size or known is None or known_there is None:
             return False
         return (
-            known[0] == json.dumps(entry.stamp)
-            and known_there[0] == json.dumps(there.stamp)
-            and known[1] == known_there[1]
+            known[0] == entry.stamp and known_there[0] == there.stamp and known[1] == known_there[1]
         )
 
     def _touched(
@@ -362,7 +359,7 @@ class Tree:
         """
         if known is None or known_there is None or known[1] != known_there[1]:
             return False
-        if known[0] != json.dumps(entry.stamp) or known_there[0] == json.dumps(there.stamp):
+        if known[0] != entry.stamp or known_there[0] == there.stamp:
             return False
         return self._hash(self.root(b) / entry.path, entry)[0] != known[1]
 
@@ -430,13 +427,11 @@ class Tree:
         # If it changed while it was read, its stamp differs at the next look and it is read again.
         # A change within the clock's tick would keep the stamp, so a fresh one is not trusted.
         fresh = self._now() - before.st_ctime < _TICK_SECONDS
-        stamp = (
-            () if fresh else (before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino)
-        )
+        stamp = "" if fresh else _make(before, entry.path, "file").stamp
         there = _stat(destination, entry.path).stamp
         return before.st_size, [
-            (a, entry.path, json.dumps(stamp), *sums),
-            (b, entry.path, json.dumps(there), *sums),
+            (a, entry.path, stamp, *sums),
+            (b, entry.path, there, *sums),
         ]
 
     def _sha1(self, path: str) -> HASH | None:
@@ -451,6 +446,11 @@ class Tree:
         if self._owners:
             os.lchown(part, entry.uid, entry.gid)
         part.replace(destination)
+
+    def _differs(self, entry: Entry, there: Entry) -> bool:
+        """Whether mode, owner or mtime are not the entry's."""
+        owners = self._owners and (there.uid, there.gid) != (entry.uid, entry.gid)
+        return owners or there.mode != entry.mode or there.mtime_ns != entry.mtime_ns
 
     def _adjust(
         self, entry: Entry, there: Entry | None, path: Path, *, directory: bool = False
@@ -488,7 +488,7 @@ class Tree:
         for path, entry in entries.items():
             if entry.kind != "file":
                 results[path] = (entry, "", "")
-            elif (have := known.get(path)) is not None and have[0] == json.dumps(entry.stamp):
+            elif (have := known.get(path)) is not None and have[0] == entry.stamp:
                 results[path] = (entry, have[1], have[2])
             else:
                 unknown.append(entry)
@@ -500,7 +500,7 @@ class Tree:
                 strict=True,
             ):
                 results[entry.path] = (entry, *sums)
-                rows.append((side, entry.path, json.dumps(entry.stamp), *sums))
+                rows.append((side, entry.path, entry.stamp, *sums))
                 if len(rows) >= _SAVE_EVERY:
                     self._save(rows)
                     stop()
@@ -525,7 +525,7 @@ class Tree:
             one, other = mine.get(path), theirs.get(path)
             if (one is None or other is None) and (lone := one or other) is not None:
                 entry = lone[0]
-                if self._united(path) or waiting.get(path) == json.dumps(entry.stamp):
+                if self._united(path) or waiting.get(path) == entry.stamp:
                     continue
                 if entry.kind == "dir" and any(each.startswith(f"{path}/") for each in waiting):
                     continue  # it is left for what it holds, which waits for its deletion
@@ -590,7 +590,7 @@ class Tree:
         for path, stamp in self._deferred("target").items():
             place = self.spec.target / path
             with suppress(FileNotFoundError):
-                if json.dumps(_stat(place, path).stamp) == stamp:
+                if _stat(place, path).stamp == stamp:
                     place.unlink()
                     deleted += 1
         db = self._open()

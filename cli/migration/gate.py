@@ -8,9 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cli.migration import budget, catalogue
+from cli.migration.durations import parse_duration, show_duration
 from cli.migration.journal import Journal
-from cli.migration.machine import TIMED, Run
-from cli.migration.spec import REQUIRED_GATE, parse_duration, show_duration
+from cli.migration.machine import Run
+from cli.migration.phases import (
+    TIMED,
+)
+from cli.migration.spec import REQUIRED_GATE
 from infra.errors import FirstbellError, InputError, MismatchError
 
 # More than this is no lag that a drain inside the fence should begin with.

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from cli.migration import spec
+from cli.migration import named, spec
 from infra.errors import InputError
 
 _TEMPLATE: Final = """\
@@ -58,7 +58,7 @@ def write(name: str, kind: str, config: Path | None = None) -> Path:
     Raises:
         InputError: the file is there already, the name cannot be used, or config.php says nothing.
     """
-    path = spec.folder() / f"{name}.yaml"
+    path = named.folder() / f"{name}.yaml"
     spec.check_name(path)
     if path.exists():
         raise InputError("there is such a file", where=str(path), fix="take another name")

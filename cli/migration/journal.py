@@ -161,6 +161,11 @@ class Journal:
         journal.meta = {"migration": migration, "uuid": str(uuid.uuid4())}
         return journal
 
+    @classmethod
+    def of(cls, migration: str) -> Journal:
+        """The journal at its place on this runner; raises InputError like `open`."""
+        return cls.open(root(migration) / "journal.db", migration)
+
     meta: Mapping[str, str] = {}
 
     @property

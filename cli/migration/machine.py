@@ -22,42 +22,27 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import psycopg
 
 from cli.migration.journal import Journal
+from cli.migration.phases import (
+    ABORTABLE,
+    BLOCKED,
+    CUTOVER,
+    DONE,
+    ERROR,
+    FINAL,
+    HUMAN,
+    LATE,
+    MISMATCH,
+    REVERT,
+    REVERTIBLE,
+    START,
+    TIMED,
+)
 from cli.migration.postgres import Server
 from cli.migration.spec import Spec
 from infra.errors import FirstbellError, InputError, MismatchError
 
 if TYPE_CHECKING:
     from cli.migration.files import Tree
-
-# The exit codes of an order.
-DONE, ERROR, BLOCKED, MISMATCH, LATE, HUMAN = range(6)
-
-START: Final = ("preflight", "prepare", "schema", "copy", "soak")
-CUTOVER: Final = (
-    "gate",
-    "fence",
-    "drain",
-    "finalize",
-    "verify",
-    "flip",
-    "switch",
-    "smoke",
-    "hold",
-)
-REVERT: Final = (
-    "back_fence",
-    "back_drain",
-    "back_finalize",
-    "back_verify",
-    "back_flip",
-    "back_switch",
-)
-# In these the way back is `abort`; from switch's intent on it is `revert`.
-ABORTABLE: Final = ("fence", "drain", "finalize", "verify", "flip")
-REVERTIBLE: Final = ("switch", "smoke", "hold")
-FINAL: Final = ("committed", "discarded")
-# Steps with a latest finish; `hold` has none, because only a person ends it.
-TIMED: Final = ("fence", "drain", "finalize", "verify", "flip", "switch", "smoke")
 
 _POLL_SECONDS: Final = 0.05
 _RETRY_SECONDS: Final = 0.5

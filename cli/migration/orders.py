@@ -11,9 +11,10 @@ from datetime import timedelta
 
 import psycopg
 
-from cli.migration import gate, preflight, runner, schema, spec, states, supervisor
+from cli.migration import durations, gate, preflight, runner, schema, states, supervisor
 from cli.migration.journal import Event, Journal, root
-from cli.migration.machine import (
+from cli.migration.machine import Run
+from cli.migration.phases import (
     ABORTABLE,
     BLOCKED,
     CUTOVER,
@@ -22,7 +23,6 @@ from cli.migration.machine import (
     REVERT,
     REVERTIBLE,
     START,
-    Run,
 )
 from infra.errors import FirstbellError, InputError
 
@@ -131,7 +131,7 @@ def cutover(migration: str, window: timedelta | None = None) -> int:
         raise InputError("replication is paused", fix="firstbell migrate resume")
     gate.refuse(evaluate(migration, window))
     if window is not None:
-        journal.remember("window length", spec.show_duration(window))
+        journal.remember("window length", durations.show_duration(window))
     return _order(migration, journal, "cutover")
 
 
@@ -221,7 +221,7 @@ def extend(migration: str, length: timedelta, confirm: str | None) -> None:
             fix=f"firstbell migrate cutover --extend-by … --confirm {migration}",
         )
     refuse_unless(journal, "--extend-by", allowed=CUTOVER, instead="cutover --window")
-    journal.note("extended", by=spec.show_duration(length))
+    journal.note("extended", by=durations.show_duration(length))
     gate.extend(journal, length)
 
 

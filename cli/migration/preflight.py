@@ -60,6 +60,11 @@ def inspect(run: Run) -> list[Finding]:
     found += _target(run)
     for tree in run.trees:
         found += tree.preflight()
+    if run.spec.switch.route53 is not None and not run.rehearsing:
+        # It reports findings too, and so knows this module.
+        from cli.migration import route53
+
+        found += route53.preflight(run.spec.switch.route53)
     order = {"blocker": 0, "accept": 1, "note": 2}
     return sorted(found, key=lambda finding: order[finding.severity])
 

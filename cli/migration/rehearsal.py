@@ -22,7 +22,11 @@ import psycopg
 
 from cli.migration import catalogue, schema, spec, states
 from cli.migration.journal import Journal, root
-from cli.migration.machine import REVERT, TIMED, Run, drive, elapsed
+from cli.migration.machine import Run, drive, elapsed
+from cli.migration.phases import (
+    REVERT,
+    TIMED,
+)
 from cli.migration.postgres import Server, ident
 from infra.errors import FirstbellError, InputError
 

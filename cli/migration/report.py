@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from cli.migration.durations import show_duration
 from cli.migration.journal import Event, Journal
 from cli.migration.machine import elapsed
-from cli.migration.spec import show_duration
 
 _TAKEN: Final = "take logins away on "
 _GIVEN: Final = "give logins back on "

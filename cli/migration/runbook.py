@@ -9,9 +9,9 @@ from pathlib import Path
 
 import jinja2
 
-from cli.migration import gate, spec
+from cli.migration import gate, named
+from cli.migration.durations import show_duration
 from cli.migration.machine import Run
-from cli.migration.spec import show_duration
 
 
 def render(run: Run, migration: str) -> str:
@@ -41,7 +41,7 @@ def render(run: Run, migration: str) -> str:
     return environment.get_template("runbook.md.j2").render(
         name=migration,
         made=f"{now:%Y-%m-%d %H:%M}",
-        file=spec.folder() / f"{migration}.yaml",
+        file=named.folder() / f"{migration}.yaml",
         source=run.source.address,
         target=run.target.address,
         window=show_duration(gate.window(run)),

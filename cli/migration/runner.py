@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from cli.migration import catalogue, checksums, files, spec
+from cli.migration import catalogue, checksums, files, locks, named, spec
 from cli.migration.journal import Journal, root
-from cli.migration.machine import FINAL, GoBack, Run, drive
+from cli.migration.machine import GoBack, Run, drive
+from cli.migration.phases import (
+    FINAL,
+)
 from cli.migration.postgres import RunnerLock, Server
 from cli.migration.states import STATES, drift
 from infra.errors import FirstbellError, InputError
@@ -40,7 +43,7 @@ def servers(migration: str, read: spec.Spec) -> tuple[Server, Server]:
     Raises:
         InputError: a reference leads nowhere.
     """
-    where = f"{spec.folder() / migration}.yaml"
+    where = f"{named.folder() / migration}.yaml"
     made: list[Server] = []
     for side, database in (("source", read.source), ("target", read.target)):
         dsn = spec.connection(database.dsn, f"{where}: {side}.dsn")
@@ -60,7 +63,7 @@ def build(migration: str, journal: Journal) -> Run:
     Raises:
         InputError: the migration's file or a secret is not usable.
     """
-    read = spec.load(spec.folder() / f"{migration}.yaml")
+    read = spec.load(named.folder() / f"{migration}.yaml")
     source, target = servers(migration, read)
     accepted = journal.fact("accepted")
     return Run(
@@ -74,23 +77,6 @@ def build(migration: str, journal: Journal) -> Run:
         if isinstance(accepted, list)
         else frozenset(),
     )
-
-
-def file_lock(migration: str) -> FileLock:
-    """The lock that this runner's process holds, and that dies with it."""
-    folder = root(migration)
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "runner.lock")
-
-
-def alive(migration: str) -> bool:
-    """Whether a runner of this migration works on this machine."""
-    lock = file_lock(migration)
-    try:
-        with lock.acquire(blocking=False):
-            return False
-    except Timeout:
-        return True
 
 
 class Watch(threading.Thread):
@@ -336,7 +322,7 @@ def main(arguments: list[str]) -> int:
 
     migration = arguments[0]
     journal = Journal.open(root(migration) / "journal.db", migration)
-    lock = file_lock(migration)
+    lock = locks.file_lock(migration)
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:

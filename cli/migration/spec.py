@@ -28,38 +28,10 @@ from pydantic import (
     model_validator,
 )
 
-from infra import paths
+from cli.migration.durations import parse_duration, show_duration
 from infra.errors import InputError, Problem, Problems, nearest
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,30}")
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-
-
-def parse_duration(text: object) -> timedelta:
-    """Read `3h`, `90m`, `1h30m` or `10s`.
-
-    Raises:
-        ValueError: the text is no duration.
-    """
-    if isinstance(text, timedelta):
-        return text
-    match = _DURATION.fullmatch(str(text).strip())
-    if match is None or not any(match.groups()):
-        raise ValueError(f"{text!r} is not a duration; write it like 3h, 90m or 1h30m")
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def show_duration(length: timedelta) -> str:
-    """A duration as people say it, to the second below an hour: `2h05m`, `4m10s`, `3.2s`."""
-    seconds = length.total_seconds()
-    sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
-    if seconds < 60:
-        return f"{sign}{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{sign}{minutes}m{rest:02d}s"
-    return f"{sign}{minutes // 60}h{minutes % 60:02d}m"
 
 
 def _reference(text: str) -> str:
@@ -152,13 +124,31 @@ class Application(_Model):
         return self
 
 
-class Switch(_Model):
-    """What sends users to the target, and back."""
+class Route53(_Model):
+    """Two weighted records of one name; the side gets all the weight."""
 
-    to_target: list[Command]
-    to_source: list[Command]
+    zone_id: str
+    name: str
+    type: Literal["A", "AAAA", "CNAME"] = "A"
+    # Their set identifiers.
+    source: str
+    target: str
+
+
+class Switch(_Model):
+    """What sends users to the target, and back: commands, Route 53 records, or both."""
+
+    to_target: list[Command] = []
+    to_source: list[Command] = []
+    route53: Route53 | None = None
     # How long resolvers may keep the old address.
     old_ttl: Duration = timedelta(seconds=60)
+
+    @model_validator(mode="after")
+    def _both_ways(self) -> Switch:
+        if bool(self.to_target) != bool(self.to_source):
+            raise ValueError("to_target and to_source belong together: one takes the other back")
+        return self
 
 
 class Files(_Model):
@@ -215,41 +205,6 @@ class Spec(_Model):
 
 # The gate's items that every migration must answer, by command or by a person's word.
 REQUIRED_GATE: Final = ("backup restored", "dns ttl lowered", "secrets equal")
-
-
-def folder() -> Path:
-    """Where migration files live."""
-    return paths.stacks() / "migrations"
-
-
-def names() -> list[str]:
-    """The migrations there are."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
-
-
-def choose(name: str | None) -> str:
-    """The migration's name: the given one, or the only one there is.
-
-    Raises:
-        InputError: no such migration, or none was named and there is not exactly one.
-    """
-    known = names()
-    if name is None:
-        if len(known) == 1:
-            return known[0]
-        raise InputError(
-            "no migration was named",
-            where="--migration",
-            fix=f"add --migration NAME, one of: {', '.join(known) or 'none exist yet'}",
-        )
-    if name not in known:
-        close = nearest(name, known)
-        raise InputError(
-            f"there is no migration {name!r}",
-            where="--migration",
-            fix=f"did you mean {close}?" if close else f"write {folder() / f'{name}.yaml'}",
-        )
-    return name
 
 
 def check_name(path: Path) -> None:

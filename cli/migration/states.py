@@ -14,17 +14,12 @@ from typing import Final
 
 import psycopg
 
-from cli.migration import catalogue, checksums, preflight, schema
+from cli.migration import catalogue, checksums, preflight, route53, schema
 from cli.migration.files import Tree
-from cli.migration.machine import (
+from cli.migration.machine import GoBack, Link, NeedsHumanError, Run, State, Table
+from cli.migration.phases import (
     BLOCKED,
     ERROR,
-    GoBack,
-    Link,
-    NeedsHumanError,
-    Run,
-    State,
-    Table,
 )
 from cli.migration.postgres import Server, ident
 from cli.migration.spec import Side, Smoke
@@ -541,6 +536,7 @@ def _switch(run: Run) -> None:
     if run.rehearsing and run.spec.rehearsal is not None:
         switch = run.spec.rehearsal.switch
     run.commands("switch to the target", switch)
+    _send_users(run, "target")
 
 
 def _smoke_tests(run: Run, when: str) -> None:
@@ -714,6 +710,13 @@ def _back_switch(run: Run) -> None:
     if run.rehearsing and run.spec.rehearsal is not None:
         commands = run.spec.rehearsal.switch
     run.commands("switch back to the source", commands)
+    _send_users(run, "source")
+
+
+def _send_users(run: Run, side: str) -> None:
+    records = run.spec.switch.route53
+    if records is not None and not run.rehearsing:
+        run.effect(f"Route 53 to the {side}", lambda: route53.send_to(records, side))
 
 
 def closed(server: Server) -> bool:

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
-import psycopg
-
-from cli.migration import runner, spec
+from cli.migration import locks, named
+from cli.migration.durations import show_duration
 from cli.migration.journal import Journal
-from cli.migration.machine import ABORTABLE, CUTOVER, FINAL, REVERT, START, TIMED
-from cli.migration.spec import show_duration
+from cli.migration.phases import (
+    ABORTABLE,
+    CUTOVER,
+    FINAL,
+    REVERT,
+    START,
+    TIMED,
+)
 
 # What the runner published longer ago than this is not "now".
 _FRESH: Final = timedelta(seconds=5)
@@ -63,7 +68,7 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
     """Look; changes nothing."""
     moment = now or datetime.now(UTC)
     current = journal.current
-    alive = runner.alive(migration)
+    alive = locks.alive(migration)
     seen = journal.progress()
     writable: dict[str, bool] | None = None
     if alive and "writable" in seen and moment - seen["writable"][0] < _FRESH:
@@ -99,7 +104,12 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
 
 
 def _ask(migration: str) -> dict[str, bool] | None:
-    read_spec = spec.load(spec.folder() / f"{migration}.yaml")
+    """Ask the databases themselves; loaded only then, because `status` is asked often."""
+    import psycopg
+
+    from cli.migration import runner, spec
+
+    read_spec = spec.load(named.folder() / f"{migration}.yaml")
     sides = runner.servers(migration, read_spec)
     try:
         return {server.side: server.open_to_applications() for server in sides}

@@ -18,9 +18,12 @@ from typing import Final
 import psutil
 from filelock import FileLock, Timeout
 
-from cli.migration import runner
+from cli.migration import locks
 from cli.migration.journal import Journal, root
-from cli.migration.machine import FINAL, START
+from cli.migration.phases import (
+    FINAL,
+    START,
+)
 from infra.errors import FirstbellError
 
 _LOOK_SECONDS: Final = 0.3
@@ -104,7 +107,7 @@ def main(migration: str) -> None:
             if child is not None and child.poll() is not None:
                 child = None
                 time.sleep(_RESTART_SECONDS)
-            elif child is None and not runner.alive(migration):
+            elif child is None and not locks.alive(migration):
                 child = _start_runner(migration)
             time.sleep(_LOOK_SECONDS)
         if child is not None:
@@ -117,7 +120,7 @@ def end(migration: str) -> None:
         return
     _ended(migration).touch()
     deadline = time.monotonic() + 30
-    while watching(migration) or runner.alive(migration):
+    while watching(migration) or locks.alive(migration):
         for name in ("supervisor", "runner"):
             _end(migration, name)
         if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.migration import runner
+from cli.migration import locks, runner
 from cli.migration.journal import Journal, root
 from infra import paths
 from infra.errors import FirstbellError
@@ -71,7 +71,7 @@ def killed(code: int) -> bool:
 def _child(migration: str) -> int:
     try:
         journal = Journal.open(root(migration) / "journal.db", migration)
-        with runner.file_lock(migration).acquire(timeout=20):
+        with locks.file_lock(migration).acquire(timeout=20):
             return runner.carry(runner.build(migration, journal), watch=False)
     except FirstbellError as failure:
         sys.stderr.write(f"{failure}\n")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.migration import catalogue, checksums, runner, schema
+from cli.migration import catalogue, checksums, locks, runner, schema
 from cli.migration.files import Tree
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
@@ -183,7 +183,7 @@ def outage(scene: Scene, users: int, logs: int) -> float:
 
 def status(scene: Scene) -> None:
     command = [str(Path(sys.executable).parent / "firstbell"), "migrate", "status", "--json"]
-    lock = runner.file_lock(scene.name)
+    lock = locks.file_lock(scene.name)
     with lock:
         journal = Journal.open(root(scene.name) / "journal.db", scene.name)
         taken: list[float] = []

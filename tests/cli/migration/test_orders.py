@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.migration import orders, runner
+from cli.migration import locks, orders, runner
 from cli.migration.journal import Journal, root
-from cli.migration.machine import LATE
+from cli.migration.phases import (
+    LATE,
+)
 from cli.migration.postgres import RunnerLock
 from cli.migration.proof.scene import DATABASE, Scene
 from infra import paths
@@ -140,7 +142,7 @@ def test_a_second_runner_is_refused_here_and_on_another_machine(
 ) -> None:
     scene = stage(16, 18)
     run = begin(scene)
-    with runner.file_lock(scene.name):
+    with locks.file_lock(scene.name):
         ended = subprocess.run(
             [sys.executable, "-c", SECOND, scene.name],
             capture_output=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.migration import spec
+from cli.migration import durations, spec
 from cli.migration.init import write
 from cli.migration.journal import Journal
 from infra import paths
@@ -65,7 +65,7 @@ def test_a_name_that_cannot_name_slots_and_roles_is_refused(tmp_path: Path, name
     [("3h", 10800), ("90m", 5400), ("1h30m", 5400), ("2.5s", 2.5), ("1d", 86400)],
 )
 def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
-    assert spec.parse_duration(text).total_seconds() == seconds
+    assert durations.parse_duration(text).total_seconds() == seconds
 
 
 def test_init_writes_a_file_that_loads_and_knows_moodles_config(

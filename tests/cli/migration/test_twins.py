@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.migration import machine, states
+from cli.migration import machine, phases, states
 from cli.migration.machine import Run, State
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import PostgresServer
@@ -78,7 +78,7 @@ def test_with_the_drain_check_the_same_stall_goes_back_in_time(
     run.journal.remember("window length", "12s")
     run.target.disable_subscription(run.forward.name)
     sql(scene.source, "INSERT INTO moodle.proof_row (id, version) VALUES (1, 1)")
-    assert order(run, "cutover") == machine.LATE
+    assert order(run, "cutover") == phases.LATE
     assert run.journal.current.state == "soak"
     assert run.source.open_to_applications()
     assert not run.target.open_to_applications()
@@ -116,7 +116,7 @@ def test_with_the_token_the_same_fault_never_lets_the_target_open(
 
     run.journal.order("cutover")
     code = machine.drive(run, without(flip=dataclasses.replace(flip, act=broken)))
-    assert code == machine.LATE
+    assert code == phases.LATE
     assert run.journal.current.state == "soak"
     assert run.source.open_to_applications()
 
@@ -171,7 +171,7 @@ def test_each_difference_inside_the_fence_is_named_and_brings_users_back(
             states.STATES["verify"].act(found)
 
         run.journal.order("cutover")
-        assert machine.drive(run, without(verify=spoil)) == machine.MISMATCH
+        assert machine.drive(run, without(verify=spoil)) == phases.MISMATCH
         last = run.journal.last("outcome")
         assert last is not None
         assert named in str(last.data["text"])
@@ -194,7 +194,7 @@ def test_a_schema_that_differs_keeps_the_gate_closed(
 ) -> None:
     scene, run = soaking
     sql(scene.target, statement)
-    assert order(run, "cutover") == machine.MISMATCH
+    assert order(run, "cutover") == phases.MISMATCH
     assert run.journal.current.state == "soak"
     assert not any(event.step == "fence" for event in run.journal.events())
 
@@ -217,7 +217,7 @@ def test_a_changed_byte_in_a_file_stops_the_cutover(stage: Callable[..., Scene])
     stamp = victim.stat()
     victim.write_bytes(bytes([victim.read_bytes()[0] ^ 1]) + victim.read_bytes()[1:])
     os.utime(victim, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert order(run, "cutover") == machine.MISMATCH
+    assert order(run, "cutover") == phases.MISMATCH
     last = run.journal.last("outcome")
     assert last is not None
     assert victim.name in str(last.data["text"])
