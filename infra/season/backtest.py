@@ -6,7 +6,7 @@ time, hourly predictive scaling, fixed hours of the week.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from html import escape
@@ -28,6 +28,14 @@ from infra.season.simulate import Machine, Outcome, play_floor, simulate
 
 SCHEMA: Final = 1
 PLANNED: Final = "firstbell"
+WAYS: Final = (
+    PLANNED,
+    "target tracking alone",
+    "steps of one",
+    "hourly predictive",
+    "fixed weekly hours",
+    "static peak",
+)
 SCALABLE: Final = frozenset({"autoscaling-group", "aurora-replicas", "elasticache-replicas"})
 MOST_MISSING: Final = 0.05
 BEFORE_DAYS: Final = 371
@@ -126,15 +134,15 @@ def backtest(
         earlier = _before(season, histories, grid, Path(folder))
         plan = build_plan(earlier, bounds=bounds, start=start, end=end, cache=cache)
     warnings = list(plan.warnings)
-    demand = _forecast(season, came, grid.start, grid.count, warnings)
+    demand = measured(season, came, grid.start, grid.count, warnings)
     past = BEFORE_DAYS * DAY_MINUTES
     own = {
         item.market: history
         for item, (_, history) in zip(season.demand.history, histories, strict=True)
     }
-    before = _forecast(season, own, grid.start - past, past, None)
+    before = measured(season, own, grid.start - past, past, None)
     targets = [
-        _judge(
+        judge(
             season,
             name,
             planned,
@@ -199,7 +207,7 @@ def _before(
     return season.model_copy(update={"demand": demand, "horizon": horizon})
 
 
-def _forecast(
+def measured(
     season: Season,
     histories: Mapping[str | None, History],
     start: int,
@@ -259,36 +267,50 @@ def _filled(history: History, rate: Floats, warnings: list[str]) -> Floats:
     return rate
 
 
-def _judge(
-    season: Season, name: str, planned: PlanTarget, grid: Grid, *, demand: Floats, before: Floats
+def judge(
+    season: Season,
+    name: str,
+    planned: PlanTarget,
+    grid: Grid,
+    *,
+    demand: Floats,
+    before: Floats,
+    ways: Sequence[str] = WAYS,
 ) -> TargetBacktest:
+    """What `ways` to scale make of `demand`; `before` is what came earlier, for those who learn.
+
+    Both hold requests per second, a value for each minute; `before` ends where the grid starts.
+    """
     machine = machine_of(season.capacity[name], planned.bounds)
     floor = play_floor(
         planned.actions, start=grid.start, count=grid.count, initial=planned.start
     ).worst
     growth = season.demand.growth
-    ways: dict[str, Outcome] = {
-        PLANNED: simulate(demand, floor, machine),
-        "target tracking alone": simulate(demand, peers.target_tracking(demand, machine), machine),
-        "steps of one": simulate(
+    play: dict[str, Callable[[], Outcome]] = {
+        PLANNED: lambda: simulate(demand, floor, machine),
+        "target tracking alone": lambda: simulate(
+            demand, peers.target_tracking(demand, machine), machine
+        ),
+        "steps of one": lambda: simulate(
             demand, peers.steps_of_one(demand, machine), machine, target_tracking=False
         ),
-        "hourly predictive": simulate(
+        "hourly predictive": lambda: simulate(
             demand, peers.hourly_predictive(before, demand, machine), machine
         ),
-        "fixed weekly hours": simulate(
+        "fixed weekly hours": lambda: simulate(
             demand, peers.weekly_hours(before, demand, machine, growth=growth), machine
         ),
-        "static peak": simulate(
+        "static peak": lambda: simulate(
             demand, peers.static_peak(demand, machine), machine, target_tracking=False
         ),
     }
+    played = {way: play[way]() for way in ways}
     return TargetBacktest(
         target=name,
         start=grid.start,
         demand=demand,
         floor=floor,
-        in_service={way: outcome.in_service for way, outcome in ways.items()},
+        in_service={way: outcome.in_service for way, outcome in played.items()},
         rows=tuple(
             Row(
                 way,
@@ -298,7 +320,7 @@ def _judge(
                 outcome.instance_hours,
                 outcome.ratio_to_optimum,
             )
-            for way, outcome in ways.items()
+            for way, outcome in played.items()
         ),
         machine=machine,
     )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +297,81 @@ def test_a_short_log_a_wrong_pattern_and_a_missing_folder_are_refused(
     nowhere = ("--output", str(tmp_path / "missing" / "load.csv"))
     assert "does not exist" in season.run("season", "learn", str(log), *nowhere, code=2)
     assert "it is not said where" in season.run("season", "learn", str(log), code=2)
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Tags, the attributes that could fetch something, and what a reader reads."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """`<path/>` opens nothing."""
+        del attrs
+        self.tags.append(tag)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "xlink")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_the_report_is_one_file_without_script_and_network(season: Season, tmp_path: Path) -> None:
+    season("plan")
+    output = tmp_path / "report.html"
+    found = season.json("report", "--output", str(output))
+    text = output.read_text()
+    page = Page(text)
+    assert not page.open
+    assert "script" not in page.tags
+    assert page.fetched == []
+    assert "@import" not in text
+    assert "url(" not in text
+    words = " ".join(" ".join(page.words).split())
+    assert "Season autumn" in words
+    assert "December 2026" in words
+    for way in found["targets"][0]["ways"]:
+        assert f"{way['instance_hours']:,.0f}" in words
+    assert len(found["riskiest_days"]) == 5
+    season("report", "--output", str(output))
+    assert output.read_text() == text
+
+
+def test_names_in_the_report_are_escaped(season: Season, tmp_path: Path) -> None:
+    def named(data: dict[str, Any]) -> None:
+        data["demand"]["bursts"][0]["name"] = "<b onclick=x>bell</b>"
+
+    season.change(named)
+    season("plan")
+    season("report", "--output", str(tmp_path / "report.html"))
+    assert "<b onclick" not in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_needs_a_plan_that_belongs_to_the_season(season: Season, tmp_path: Path) -> None:
+    output = tmp_path / "report.html"
+    assert "there is no plan" in season("report", "--output", str(output), code=2)
+    season("plan")
+    season.change(lambda data: data["demand"].update(growth=1.3))
+    assert "is stale" in season("report", "--output", str(output), code=2)
+    assert not output.exists()
+
+
+def test_a_report_that_cannot_be_written_is_bad_input(season: Season, tmp_path: Path) -> None:
+    season("plan")
+    nowhere = str(tmp_path / "missing" / "report.html")
+    assert "cannot be written" in season("report", "--output", nowhere, code=2)

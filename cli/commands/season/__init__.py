@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.season import calendar, learn, plan, show, verify
+from cli.commands.season import calendar, learn, plan, report, show, verify
 
 
 @click.group("season", epilog="Example: firstbell season plan -s demo")
@@ -12,5 +12,5 @@ def command() -> None:
     """Plan, show and verify the season's schedule."""
 
 
-for verb in (learn, calendar, plan, show, verify):
+for verb in (learn, calendar, plan, show, report, verify):
     command.add_command(verb.command)
