@@ -94,6 +94,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 priority=priorities[name],
                 vpc_id=network.vpc_id,
                 subnet_ids=network.application_subnet_ids,
+                ways_out=network.ways_out,
                 listener_arn=balancer.listener_arn,
                 balancer_arn_suffix=balancer.arn_suffix,
                 balancer_security_group_id=balancer.security_group_id,

@@ -36,7 +36,6 @@ class DatabaseArgs:
 class Database(pulumi.ComponentResource):
     """An Aurora cluster whose replicas Application Auto Scaling adds and removes."""
 
-    cluster_identifier: pulumi.Output[str]
     resource_id: pulumi.Output[str]
     outputs: pulumi.Output[dict[str, object]]
 
@@ -49,9 +48,7 @@ class Database(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags)
         cluster = self._cluster()
-        self._instances(cluster)
-        target = self._scalable_target(cluster)
-        self.cluster_identifier = cluster.cluster_identifier
+        target = self._scalable_target(cluster, self._instances(cluster))
         self.resource_id = target.resource_id
         self.outputs = pulumi.Output.from_input(
             {
@@ -114,14 +111,14 @@ class Database(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _instances(self, cluster: aws.rds.Cluster) -> None:
+    def _instances(self, cluster: aws.rds.Cluster) -> list[aws.rds.ClusterInstance]:
         """The writer, and one replica of our own where any is wanted.
 
         Application Auto Scaling removes only replicas that it added itself, so that this one stays
         for a failover whatever the schedule says. It counts towards the schedule's minimum.
         """
         roles = ["writer"] + (["replica"] if self._args.settings.replicas.min >= 1 else [])
-        for tier, role in enumerate(roles):
+        return [
             aws.rds.ClusterInstance(
                 f"{self._name}-{role}",
                 cluster_identifier=cluster.cluster_identifier,
@@ -136,8 +133,13 @@ class Database(pulumi.ComponentResource):
                 tags=self._tags,
                 opts=self._child,
             )
+            for tier, role in enumerate(roles)
+        ]
 
-    def _scalable_target(self, cluster: aws.rds.Cluster) -> aws.appautoscaling.Target:
+    def _scalable_target(
+        self, cluster: aws.rds.Cluster, instances: Sequence[aws.rds.ClusterInstance]
+    ) -> aws.appautoscaling.Target:
+        """Needs the writer: a replica that came first would become it, with no class to copy."""
         bounds = self._args.bounds
         target = aws.appautoscaling.Target(
             self._name,
@@ -148,6 +150,7 @@ class Database(pulumi.ComponentResource):
             max_capacity=bounds.max,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                depends_on=list(instances),
                 # As with the web tiers: the schedule moves them.
                 ignore_changes=["minCapacity", "maxCapacity"] if self._args.scheduled else [],
             ),

@@ -41,6 +41,8 @@ class Network(pulumi.ComponentResource):
     """The route to the internet; what faces it has to wait for it."""
     public_subnet_ids: list[pulumi.Output[str]]
     application_subnet_ids: list[pulumi.Output[str]]
+    ways_out: list[pulumi.Resource]
+    """Routes of the application subnets to the internet; instances that boot wait for them."""
     data_subnet_ids: list[pulumi.Output[str]]
 
     def __init__(
@@ -58,8 +60,13 @@ class Network(pulumi.ComponentResource):
             tags=tags | {"Name": name},
             opts=child,
         )
+        # Where an account has opted in to Local Zones they are listed too, and sort first.
         zones = aws.get_availability_zones_output(
-            state="available", opts=pulumi.InvokeOutputOptions(parent=self)
+            state="available",
+            filters=[
+                aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])
+            ],
+            opts=pulumi.InvokeOutputOptions(parent=self),
         ).names
         gateway = aws.ec2.InternetGateway(
             name, vpc_id=vpc.id, tags=tags | {"Name": name}, opts=child
@@ -105,6 +112,7 @@ class Network(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway]),
                 )
             )
+        self.ways_out = []
         for zone in range(settings.zones):
             aws.ec2.RouteTableAssociation(
                 f"{name}-public-{zone + 1}",
@@ -116,19 +124,21 @@ class Network(pulumi.ComponentResource):
             table = aws.ec2.RouteTable(
                 label, vpc_id=vpc.id, tags=tags | {"Name": label}, opts=child
             )
-            aws.ec2.Route(
-                f"{label}-nat",
-                route_table_id=table.id,
-                destination_cidr_block="0.0.0.0/0",
-                nat_gateway_id=nats[min(zone, len(nats) - 1)].id,
-                opts=child,
-            )
-            aws.ec2.RouteTableAssociation(
-                label,
-                subnet_id=subnets["application"][zone].id,
-                route_table_id=table.id,
-                opts=child,
-            )
+            self.ways_out += [
+                aws.ec2.Route(
+                    f"{label}-nat",
+                    route_table_id=table.id,
+                    destination_cidr_block="0.0.0.0/0",
+                    nat_gateway_id=nats[min(zone, len(nats) - 1)].id,
+                    opts=child,
+                ),
+                aws.ec2.RouteTableAssociation(
+                    label,
+                    subnet_id=subnets["application"][zone].id,
+                    route_table_id=table.id,
+                    opts=child,
+                ),
+            ]
             tables.append(table)
         # The data subnets keep the VPC's main table: no way in or out of the VPC.
         aws.ec2.VpcEndpoint(

@@ -23,7 +23,10 @@ HTTPS: Final = 443
 
 @dataclass(frozen=True)
 class WebTierArgs:
-    """`bounds` is the floor and cap that hold now; `scheduled` says that a season moves them."""
+    """`bounds` is the floor and cap that hold now; `scheduled` says that a season moves them.
+
+    Instances install what they need while they boot: the group waits for `ways_out`.
+    """
 
     tier: str
     settings: TierSettings
@@ -32,6 +35,7 @@ class WebTierArgs:
     priority: int
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
+    ways_out: Sequence[pulumi.Resource]
     listener_arn: pulumi.Input[str]
     balancer_arn_suffix: pulumi.Input[str]
     balancer_security_group_id: pulumi.Input[str]
@@ -56,8 +60,9 @@ class WebTier(pulumi.ComponentResource):
         self.security_group_id = self._security_group()
         template = self._launch_template(self.security_group_id, self._instance_profile())
         target_group = self._target_group()
+        rule = self._listener_rule(target_group)
         group = self._auto_scaling_group(template, target_group)
-        self._target_tracking(group, target_group)
+        self._target_tracking(group, target_group, rule)
         self.group_name = group.name
         self.target_group_arn = target_group.arn
         self.register_outputs({"group": group.name, "target_group": target_group.arn})
@@ -177,7 +182,7 @@ class WebTier(pulumi.ComponentResource):
 
     def _target_group(self) -> aws.lb.TargetGroup:
         args, settings = self._args, self._args.settings
-        target_group = aws.lb.TargetGroup(
+        return aws.lb.TargetGroup(
             self._name,
             port=settings.port,
             protocol="HTTP",
@@ -197,6 +202,9 @@ class WebTier(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
+
+    def _listener_rule(self, target_group: aws.lb.TargetGroup) -> aws.lb.ListenerRule:
+        args, settings = self._args, self._args.settings
         conditions: list[aws.lb.ListenerRuleConditionArgs] = []
         if settings.hosts:
             conditions.append(
@@ -214,7 +222,7 @@ class WebTier(pulumi.ComponentResource):
                     )
                 )
             )
-        aws.lb.ListenerRule(
+        return aws.lb.ListenerRule(
             self._name,
             listener_arn=args.listener_arn,
             priority=args.priority,
@@ -225,7 +233,6 @@ class WebTier(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        return target_group
 
     def _auto_scaling_group(
         self, template: aws.ec2.LaunchTemplate, target_group: aws.lb.TargetGroup
@@ -281,13 +288,22 @@ class WebTier(pulumi.ComponentResource):
                     | {"Name": name, "firstbell:boot_minutes": str(settings.boot_minutes)}
                 ).items()
             ],
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=ignored),
+            opts=pulumi.ResourceOptions(
+                parent=self, ignore_changes=ignored, depends_on=list(args.ways_out)
+            ),
         )
 
     def _target_tracking(
-        self, group: aws.autoscaling.Group, target_group: aws.lb.TargetGroup
+        self,
+        group: aws.autoscaling.Group,
+        target_group: aws.lb.TargetGroup,
+        rule: aws.lb.ListenerRule,
     ) -> None:
-        """What exceeds the forecast: requests per instance and, where pages differ, CPU."""
+        """What exceeds the forecast: requests per instance and, where pages differ, CPU.
+
+        AWS refuses to count the requests of a target group to which no balancer forwards: `rule`
+        has to exist before.
+        """
         args = self._args
         label = pulumi.Output.concat(args.balancer_arn_suffix, "/", target_group.arn_suffix)
         metrics = {
@@ -313,5 +329,5 @@ class WebTier(pulumi.ComponentResource):
                 target_tracking_configuration=aws.autoscaling.PolicyTargetTrackingConfigurationArgs(
                     predefined_metric_specification=specification, target_value=target
                 ),
-                opts=self._child,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[rule]),
             )

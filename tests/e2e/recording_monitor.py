@@ -62,6 +62,8 @@ class Registered:
     name: str
     parent: str
     inputs: Mapping[str, Any]
+    dependencies: frozenset[str]
+    """What has to exist before, as `ListenerRule::name`."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
                 request.name,
                 request.parent,
                 json_format.MessageToDict(request.object),
+                frozenset(":".join(urn.rsplit(":", 3)[1:]) for urn in request.dependencies),
             )
         return resource_pb2.RegisterResourceResponse(
             urn=urn, id=UNKNOWN if request.custom else "", object=request.object

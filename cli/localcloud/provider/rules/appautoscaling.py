@@ -107,13 +107,19 @@ def target_is_sound(_: Cloud, request: Request) -> None:
 
 
 @rule(_SERVICE, "register_scalable_target", live=True)
-def cluster_exists(cloud: Cloud, request: Request) -> None:
+def cluster_has_a_writer(cloud: Cloud, request: Request) -> None:
     if request["ScalableDimension"] != _DIMENSION:
         return
     name = request["ResourceId"].partition(":")[2]
     clusters = cloud.call("rds", "describe_db_clusters")["DBClusters"]
-    known = any(cluster["DBClusterIdentifier"] == name for cluster in clusters)
-    refuse_unless(known, _CODE, f"DB cluster doesn't exist: {name}")
+    found = [cluster for cluster in clusters if cluster["DBClusterIdentifier"] == name]
+    refuse_unless(bool(found), _CODE, f"DB cluster doesn't exist: {name}")
+    # Aurora user guide, "Amazon Aurora Auto Scaling", "Before you begin".
+    refuse_unless(
+        any(member["IsClusterWriter"] for member in found[0]["DBClusterMembers"]),
+        _CODE,
+        f"DB cluster {name} has no writer yet, and a replica would become it",
+    )
     created = _targets(cloud, request)
     refuse_unless(
         bool(created) or {"MinCapacity", "MaxCapacity"} <= request.keys(),

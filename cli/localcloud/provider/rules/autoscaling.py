@@ -174,7 +174,7 @@ def warm_pool_fits(cloud: Cloud, request: Request) -> None:
 # ---- Policies --------------------------------------------------------------------------------
 
 # app/NAME/ID/targetgroup/NAME/ID; API reference, PredefinedMetricSpecification, checked 2026-08-01.
-_LABEL: Final = re.compile(r"app/[^/]+/[^/]+/(targetgroup/[^/]+/[^/]+)")
+_LABEL: Final = re.compile(r"(app/[^/]+/[^/]+)/(targetgroup/[^/]+/[^/]+)")
 
 
 @rule("autoscaling", "put_scaling_policy")
@@ -232,9 +232,20 @@ def policy_fits_its_group(cloud: Cloud, request: Request) -> None:
         )
         attached = [arn.rpartition(":")[2] for arn in (group or {}).get("TargetGroupARNs", [])]
         refuse_unless(
-            match is not None and match.group(1) in attached,
+            match is not None and match.group(2) in attached,
             _CODE,
             "The target group of the resource label is not attached to the Auto Scaling group",
+        )
+        balancers = [
+            arn.partition(":loadbalancer/")[2]
+            for target_group in cloud.call("elbv2", "describe_target_groups")["TargetGroups"]
+            if match is not None and target_group["TargetGroupArn"].endswith(match.group(2))
+            for arn in target_group["LoadBalancerArns"]
+        ]
+        refuse_unless(
+            match is not None and match.group(1) in balancers,
+            _CODE,
+            "The load balancer does not route traffic to the target group",
         )
 
 

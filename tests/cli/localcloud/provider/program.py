@@ -282,7 +282,7 @@ def everything(variant: Variant = Variant()) -> None:
         skip_final_snapshot=True,
         tags=tags,
     )
-    aws.rds.ClusterInstance(
+    writer = aws.rds.ClusterInstance(
         "writer",
         cluster_identifier=cluster.cluster_identifier,
         engine=aws.rds.EngineType.AURORA_POSTGRESQL,
@@ -297,6 +297,7 @@ def everything(variant: Variant = Variant()) -> None:
         scalable_dimension="rds:cluster:ReadReplicaCount",
         min_capacity=1,
         max_capacity=5 if variant.color == "blue" else 6,
+        opts=pulumi.ResourceOptions(depends_on=[writer]),
     )
     aws.appautoscaling.Policy(
         "reader-cpu",

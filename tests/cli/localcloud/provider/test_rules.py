@@ -458,6 +458,36 @@ def test_a_request_count_policy_needs_a_target_group_of_its_group(world: World) 
     )
 
 
+def test_a_request_count_policy_needs_a_balancer_that_forwards_to_its_target_group(
+    world: World,
+) -> None:
+    call, name = world.cloud.call, world.group
+    gateway = call("ec2", "create_internet_gateway")["InternetGateway"]["InternetGatewayId"]
+    call("ec2", "attach_internet_gateway", VpcId=world.vpc, InternetGatewayId=gateway)
+    balancer = call("elbv2", "create_load_balancer", Name=name, Subnets=world.subnets[:2])
+    target_group = call(
+        "elbv2", "create_target_group", Name=name, Protocol="HTTP", Port=80, VpcId=world.vpc
+    )["TargetGroups"][0]["TargetGroupArn"]
+    attach = "attach_load_balancer_target_groups"
+    call(ASG, attach, AutoScalingGroupName=name, TargetGroupARNs=[target_group])
+    balancer_arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]
+    label = f"{balancer_arn.partition('loadbalancer/')[2]}/{target_group.rpartition(':')[2]}"
+    metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label}
+    tracking = {"PredefinedMetricSpecification": metric, "TargetValue": 60.0}
+    request = TRACKING | {"AutoScalingGroupName": name, "TargetTrackingConfiguration": tracking}
+    with pytest.raises(AwsError, match="does not route traffic to the target group"):
+        call(ASG, "put_scaling_policy", **request)
+    call(
+        "elbv2",
+        "create_listener",
+        LoadBalancerArn=balancer_arn,
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+    )
+    call(ASG, "put_scaling_policy", **request)
+
+
 @pytest.mark.parametrize(
     ("cidr", "code"),
     [("10.8.0.0/24", "InvalidSubnet.Range"), ("10.9.0.128/25", "InvalidSubnet.Conflict")],
@@ -529,6 +559,16 @@ def test_replicas_are_scheduled_for_registered_targets_of_real_clusters_alone(
         Engine="aurora-postgresql",
         MasterUsername="lms",
         MasterUserPassword="longenough",
+    )
+    with pytest.raises(AwsError, match="has no writer yet"):
+        world.cloud.call(APP, register, **replicas, **bounds)
+    world.cloud.call(
+        "rds",
+        "create_db_instance",
+        DBInstanceIdentifier=world.group,
+        DBClusterIdentifier=world.group,
+        DBInstanceClass="db.r6g.large",
+        Engine="aurora-postgresql",
     )
     action = REPLICA_ACTION | replicas
     code = _code(world, APP, "put_scheduled_action", **action)
