@@ -29,7 +29,10 @@ SUBNET_TIERS: Final = 3
 SUBNET_BITS: Final = 4
 # Load balancer and target group names take 32 characters; ours are "<stack>-<tier>-" plus 7 random
 # ones. ELB API reference, CreateTargetGroup.
-MAX_STACK_AND_TIER_NAME: Final = 23
+MAX_STACK_AND_TIER_NAME: Final = 24
+# Names of load balancers know no underscore, those of databases no capital letter.
+_STACK_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_ACCOUNT_ID: Final = re.compile(r"\d{12}")
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
 
@@ -261,6 +264,19 @@ def from_config(
         for known in (", ".join(_KNOWN),)
         for close in (nearest(key, _KNOWN),)
     ]
+    if not _STACK_NAME.fullmatch(stack):
+        problems.append(
+            Problem(
+                f"the stack's name {stack!r}",
+                "must be of small letters, digits and single hyphens, as AWS's names are",
+                "rename the file",
+            )
+        )
+    season = config.get("firstbell:season")
+    if season is not None and not isinstance(season, str):
+        problems.append(
+            Problem("firstbell:season", f"must be a path relative to stacks/, not {season!r}")
+        )
     where_to = cloud or config.get("firstbell:cloud", "local")
     if where_to not in ("local", "aws"):
         problems.append(Problem("firstbell:cloud", f"must be local or aws, not {where_to!r}"))
@@ -276,15 +292,9 @@ def from_config(
                 f"did you mean {close!r}?" if close else None,
             )
         )
-    accounts = config.get("aws:allowedAccountIds") or []
-    if where_to == "aws" and not accounts:
-        problems.append(
-            Problem(
-                "aws:allowedAccountIds",
-                "is missing, and with cloud: aws it is mandatory",
-                "list the account ids that this stack may be applied to",
-            )
-        )
+    accounts = config.get("aws:allowedAccountIds")
+    if where_to == "aws":
+        problems += _problems_with_accounts(accounts)
     platform: PlatformSettings | None = None
     try:
         platform = validate(
@@ -318,19 +328,51 @@ def from_config(
         stack=stack,
         region=str(region),
         cloud=where_to,
-        season=config.get("firstbell:season"),
-        allowed_account_ids=tuple(str(account) for account in accounts),
+        season=season,
+        allowed_account_ids=tuple(accounts) if where_to == "aws" and accounts else (),
         platform=platform,
     )
+
+
+def _problems_with_accounts(accounts: object) -> list[Problem]:
+    """Each in quotes: YAML takes a bare account id for a number, and loses its leading zero."""
+    key, fix = "aws:allowedAccountIds", 'write ["111122223333"], each of twelve digits in quotes'
+    if accounts is None or accounts == []:
+        return [
+            Problem(
+                key,
+                "is missing, and with cloud: aws it is mandatory",
+                "list the account ids that this stack may be applied to",
+            )
+        ]
+    if not isinstance(accounts, list):
+        return [Problem(key, f"must be a list, not {accounts!r}", fix)]
+    entries: list[object] = accounts
+    return [
+        Problem(key, f"{account!r} is no account id", fix)
+        for account in entries
+        if not isinstance(account, str) or not _ACCOUNT_ID.fullmatch(account)
+    ]
 
 
 def _problems_with_hardware(
     platform: PlatformSettings, region: str, *, local: bool
 ) -> list[Problem]:
     """Unknown instance types are errors locally; on AWS the table may be older than the Region."""
-    if not local:
-        return []
     found = [
+        Problem(
+            f"firstbell:platform/tiers/{name}/instance_types",
+            f"{kind} is an Arm machine, and the default image is for x86_64",
+            "give an image for it, or another type",
+        )
+        for name, tier in platform.tiers.items()
+        if tier.image == DEFAULT_IMAGE
+        for kind in tier.instance_types
+        if (described := instances.instance_type(kind)) and described.architecture == "arm64"
+    ]
+    if not local:
+        return found
+    found += [
         Problem(f"firstbell:platform/tiers/{name}/instance_types", problem)
         for name, tier in platform.tiers.items()
         for kind in tier.instance_types

@@ -39,8 +39,10 @@ def _problems(
                 f"unknown key {location[-1]!r}",
                 f"did you mean {close!r}?" if close else f"known keys: {', '.join(known)}",
             )
-        elif detail["type"] == "missing":
+        elif detail["type"] == "missing" or (detail["type"] == "model_type" and data is None):
             yield Problem(where, "is missing", "add it")
+        elif detail["type"] in ("model_type", "dict_type"):
+            yield Problem(where, f"must be a mapping of keys to values, not {detail['input']!r}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
             given = detail.get("input")

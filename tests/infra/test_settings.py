@@ -143,7 +143,7 @@ def test_tiers_that_cannot_share_a_balancer_are_refused(
 
 def test_names_too_long_for_a_target_group_are_refused(write_stack: WriteStack) -> None:
     write_stack("a-very-long-stack-name", **platform())
-    with pytest.raises(Problems, match="have more than 22 characters"):
+    with pytest.raises(Problems, match="have more than 23 characters"):
         read_stack("a-very-long-stack-name")
 
 
@@ -151,3 +151,58 @@ def test_a_file_that_is_no_yaml_is_named(stacks: Path) -> None:
     (stacks / "Pulumi.bad.yaml").write_text("config: [")
     with pytest.raises(InputError, match="not valid YAML"):
         read_stack("bad")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"firstbell:season": ["a"]}, "firstbell:season: must be a path relative to stacks/"),
+        ({PLATFORM: None}, "firstbell:platform: is missing (add it)"),
+        ({PLATFORM: "x"}, "firstbell:platform: must be a mapping of keys to values, not 'x'"),
+        (platform(tiers=["web"]), "firstbell:platform/tiers: must be a mapping"),
+    ],
+)
+def test_a_value_of_the_wrong_shape_is_named(
+    write_stack: WriteStack, config: dict[str, Any], expected: str
+) -> None:
+    (problem,) = problems(write_stack, **config)
+    assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize("accounts", [111122223333, "111122223333", [111122223333], ["1111"]])
+def test_an_account_id_that_is_no_list_of_quoted_ids_is_refused(
+    write_stack: WriteStack, accounts: object
+) -> None:
+    (problem,) = problems(
+        write_stack,
+        **{"firstbell:cloud": "aws", "aws:allowedAccountIds": accounts},
+        **platform(certificate_arn="arn:aws:acm:eu-north-1:111122223333:certificate/ID"),
+    )
+    assert problem.startswith("aws:allowedAccountIds: ")
+    assert "each of twelve digits in quotes" in problem
+
+
+@pytest.mark.parametrize("name", ["My-stack", "my_stack", "1st", "a--b", "a-"])
+def test_a_stack_name_that_aws_has_no_names_for_is_refused(
+    write_stack: WriteStack, name: str
+) -> None:
+    write_stack(name)
+    with pytest.raises(Problems, match="small letters, digits and single hyphens"):
+        read_stack(name)
+
+
+def test_a_stack_and_tier_name_may_just_fill_a_target_groups_name(write_stack: WriteStack) -> None:
+    write_stack("a" * 20)
+    assert len(f"{'a' * 20}-web-1234567") == 32
+    read_stack("a" * 20)
+    write_stack("a" * 21)
+    with pytest.raises(Problems, match="more than 23 characters"):
+        read_stack("a" * 21)
+
+
+def test_an_arm_machine_does_not_get_the_default_image(write_stack: WriteStack) -> None:
+    tier = {"instance_types": ["m7g.large"]}
+    (problem,) = problems(write_stack, **platform(tiers={"web": tier}))
+    assert "m7g.large is an Arm machine" in problem
+    write_stack(**platform(tiers={"web": tier | {"image": "ami-0123456789abcdef0"}}))
+    assert read_stack("tiny").platform.tiers["web"].instance_types == ("m7g.large",)
