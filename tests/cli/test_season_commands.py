@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -375,3 +376,93 @@ def test_a_report_that_cannot_be_written_is_bad_input(season: Season, tmp_path: 
     season("plan")
     nowhere = str(tmp_path / "missing" / "report.html")
     assert "cannot be written" in season("report", "--output", nowhere, code=2)
+
+
+# --- stagger, what-if, diff, export ---------------------------------------------------------------
+
+
+def test_staggering_lowers_the_peak_and_gives_every_school_a_slot(
+    season: Season, tmp_path: Path
+) -> None:
+    schools = tmp_path / "schools.csv"
+    schools.write_text(
+        "name,pupils,market,bell\nNorth,900,sweden,08:10\nSouth,600,sweden,08:10\n"
+        "East,500,sweden,08:10\n"
+    )
+    found = season.json("stagger", "--over", "40", "--schools", str(schools))
+    web = {item["minutes"]: item for item in found["spreads"] if item["target"] == "web"}
+    assert web[40]["peak"] < web[None]["peak"]
+    assert {slot["school"] for slot in found["slots"]} == {"North", "South", "East"}
+    assert found["busiest_slot_pupils"] == 900
+    text = season("stagger", "--over", "40", "--schools", str(schools))
+    assert "at most 900 pupils" in text
+
+
+def test_wrong_schools_are_named_line_by_line(season: Season, tmp_path: Path) -> None:
+    schools = tmp_path / "schools.csv"
+    schools.write_text("name,pupils,market,bell\nNorth,many,sweden,08:10\nSouth,5,norway,8.10\n")
+    told = season("stagger", "--schools", str(schools), code=2)
+    assert "line 2" in told
+    assert "line 3" in told
+
+
+def test_what_if_says_what_breaks_first(season: Season) -> None:
+    found = season.json("what-if", "--factor", "4")
+    first = found["limits"][0]
+    assert first["broken"]
+    assert first["needed"] > first["limit"]
+    assert first["breaks_at"] < 4
+    assert "breaks" in season("what-if", "--factor", "4")
+    calm = season.json("what-if", "--factor", "0.5")
+    assert not any(limit["broken"] for limit in calm["limits"])
+    season("what-if", "--factor", "-1", code=2)
+
+
+def test_a_break_more_shows_as_actions_and_hours_in_the_diff(
+    season: Season, tmp_path: Path
+) -> None:
+    old = tmp_path / "old.yaml"
+    old.write_text(season.path.read_text())
+
+    def longer(data: dict[str, Any]) -> None:
+        data["markets"][0]["breaks"] = [{"from": "2026-11-30", "to": "2026-12-02"}]
+
+    season.change(longer)
+    season("plan")
+    found = json.loads(season.run("season", "diff", str(old), str(season.plan_path), "--json"))
+    web = next(item for item in found["targets"] if item["target"] == "web")
+    assert found["changed"]
+    assert web["added"]
+    assert web["instance_hours"]["after"] < web["instance_hours"]["before"]
+    text = season.run("season", "diff", str(old), str(season.plan_path))
+    assert f"+ web: {web['added'][0]['Recurrence']}" in text
+    same = json.loads(
+        season.run("season", "diff", str(season.path), str(season.plan_path), "--json")
+    )
+    assert not same["changed"]
+    assert "there is no such file" in season.run(
+        "season", "diff", str(tmp_path / "none.yaml"), str(season.path), code=2
+    )
+
+
+def test_each_form_of_the_export_carries_the_same_actions(season: Season) -> None:
+    season("plan")
+    ahead = len(read_plan(season.plan_path).targets["web"].actions)
+    calls = json.loads(season("export", "--group", "lms-web"))
+    assert len(calls) == ahead
+    assert {call["AutoScalingGroupName"] for call in calls} == {"lms-web"}
+    lines = season("export", "--group", "lms-web", "--format", "cli").splitlines()
+    assert [json.loads(shlex.split(line)[-1]) for line in lines] == calls
+    hcl = season("export", "--group", "lms-web", "--format", "terraform")
+    assert hcl.count('resource "aws_autoscaling_schedule"') == ahead
+    assert season.json("export", "--group", "lms-web")["target"] == "web"
+
+
+def test_an_export_without_a_plan_of_an_unknown_target_or_of_the_past_is_refused(
+    season: Season,
+) -> None:
+    assert "there is no plan" in season("export", "--group", "g", code=2)
+    season("plan")
+    assert "did you mean web?" in season("export", "--group", "g", "--target", "wbe", code=2)
+    season.monkeypatch.setenv("FIRSTBELL_NOW", "2027-08-01T00:00Z")
+    assert "ended on 2026-12-13" in season("export", "--group", "g", code=2)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.season import calendar, learn, plan, report, show, verify
+from cli.commands.season import (
+    calendar,
+    diff,
+    export,
+    learn,
+    plan,
+    report,
+    show,
+    stagger,
+    verify,
+    what_if,
+)
 
 
 @click.group("season", epilog="Example: firstbell season plan -s demo")
@@ -12,5 +23,16 @@ def command() -> None:
     """Plan, show and verify the season's schedule."""
 
 
-for verb in (learn, calendar, plan, show, report, verify):
+for verb in (
+    learn,
+    calendar,
+    plan,
+    show,
+    report,
+    stagger,
+    what_if,
+    diff,
+    export,
+    verify,
+):
     command.add_command(verb.command)
