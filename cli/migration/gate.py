@@ -174,6 +174,7 @@ def open_window(run: Run) -> None:
     if planned is None:
         return
     start = run.now()
+    run.journal.remember("reverse lost", value=False)
     run.journal.remember(
         "window",
         {

@@ -251,14 +251,15 @@ class Journal:
         goal: str | None = None,
         direction: str | None = None,
         attempt: int | None = None,
+        outcome: tuple[int, str] | None = None,
         **data: object,
     ) -> None:
-        """Leave the state for another one."""
+        """Leave the state for another one; an order's outcome is written with it, or not at all."""
         change: dict[str, object] = {"state": state}
         change |= {"goal": goal} if goal else {}
         change |= {"direction": direction} if direction else {}
         change |= {"attempt": attempt} if attempt else {}
-        self._write(state, "enter", data, change=change)
+        self._write(state, "enter", data, change=change, outcome=outcome)
 
     def remember(self, key: str, value: object) -> None:
         """Keep a value; it is evidence of the step that wrote it, so it needs no event."""
@@ -281,6 +282,7 @@ class Journal:
         data: Mapping[str, object],
         *,
         change: Mapping[str, object] | None = None,
+        outcome: tuple[int, str] | None = None,
     ) -> None:
         with self._lock:
             now = self.current
@@ -288,20 +290,10 @@ class Journal:
             self._kill.before(point, phase)
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                cursor = self._db.execute(
-                    "INSERT INTO event (at, attempt, direction, state, step, phase, by, data)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        self.now().isoformat(),
-                        now.attempt,
-                        now.direction,
-                        now.state,
-                        step,
-                        phase,
-                        self._by,
-                        json.dumps(data, default=str),
-                    ),
-                )
+                if outcome is not None:
+                    told = {"code": outcome[0], "text": outcome[1]}
+                    self._insert(now, "outcome", "outcome", told)
+                number = self._insert(now, step, phase, data)
                 for column, value in (change or {}).items():
                     # The column's name comes from the keywords of this module's own methods.
                     self._db.execute(f"UPDATE current SET {column} = ?", (value,))
@@ -310,7 +302,24 @@ class Journal:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
-            self._kill.after(point, phase, cursor.lastrowid or 0)
+            self._kill.after(point, phase, number)
+
+    def _insert(self, now: Current, step: str, phase: Phase, data: Mapping[str, object]) -> int:
+        cursor = self._db.execute(
+            "INSERT INTO event (at, attempt, direction, state, step, phase, by, data)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self.now().isoformat(),
+                now.attempt,
+                now.direction,
+                now.state,
+                step,
+                phase,
+                self._by,
+                json.dumps(data, default=str),
+            ),
+        )
+        return cursor.lastrowid or 0
 
 
 def _fill(db: sqlite3.Connection, migration: str, identity: str) -> None:

@@ -297,6 +297,8 @@ def _ordered(run: Run) -> str | None:
 
 def _enter(run: Run, state: str) -> None:
     if state == "back_fence":
+        if _way_back_lost(run):
+            return
         order = run.journal.last("order")
         run.journal.remember("turned", {"code": DONE, "reason": "ordered", "from": "hold"})
         run.journal.go(state, direction="back", by=order.by if order else None)
@@ -309,18 +311,32 @@ def _advance(run: Run, state: str) -> None:
     attempt = run.journal.current.attempt
     if state in ("abort", "back_switch"):
         turned = cast("dict[str, Any]", run.journal.fact("turned"))
-        run.journal.outcome(int(turned["code"]), f"back on the source: {turned['reason']}")
-        run.journal.go(after, goal="soak", direction="forward", attempt=attempt + 1)
+        run.journal.go(
+            after,
+            goal="soak",
+            direction="forward",
+            attempt=attempt + 1,
+            outcome=(int(turned["code"]), f"back on the source: {turned['reason']}"),
+        )
         return
-    if after in ("soak", "hold") or after in FINAL:
-        texts = {
-            "soak": "replicating; the source is written",
-            "hold": "users are on the target; replication runs back",
-            "committed": "the target stays; everything of ours is removed",
-            "discarded": "the target is empty; everything of ours is removed",
-        }
-        run.journal.outcome(DONE, texts[after])
-    run.journal.go(after)
+    texts = {
+        "soak": "replicating; the source is written",
+        "hold": "users are on the target; replication runs back",
+        "committed": "the target stays; everything of ours is removed",
+        "discarded": "the target is empty; everything of ours is removed",
+    }
+    run.journal.go(after, outcome=(DONE, texts[after]) if after in texts else None)
+
+
+def _way_back_lost(run: Run) -> bool:
+    """Whether the target's slot is gone; users stay there then, as a fence would strand them."""
+    slot = run.target.slot(run.back.name)
+    if slot is not None and not slot.lost:
+        return False
+    run.journal.remember("reverse lost", value=True)
+    text = "the way back is lost: the target's replication slot is gone; users stay on the target"
+    run.journal.go("hold", goal="cutover", outcome=(HUMAN, text))
+    return True
 
 
 def _turn(run: Run, code: int, reason: str) -> None:
@@ -331,7 +347,7 @@ def _turn(run: Run, code: int, reason: str) -> None:
     run.journal.show(trouble=reason)
     if state in ABORTABLE:
         run.journal.go("abort", goal="back", direction="back")
-    else:
+    elif not _way_back_lost(run):
         run.journal.go("back_fence", goal="back", direction="back")
 
 
@@ -344,8 +360,7 @@ def _failed(run: Run, code: int, error: FirstbellError) -> None:
     run.journal.fail(now.state, code=code, error=str(error))
     run.journal.show(trouble=f"{now.state}: {error}")
     if now.state == "gate":
-        run.journal.outcome(code, str(error))
-        run.journal.go("soak", goal="soak")
+        run.journal.go("soak", goal="soak", outcome=(code, str(error)))
         return
     if now.direction == "back" or now.state in ("commit", "discard"):
         # There is no way back from the way back: keep trying, and call a person.

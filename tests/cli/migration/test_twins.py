@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.migration import machine, phases, states
+from cli.migration import machine, phases, preflight, states
 from cli.migration.machine import Run, State
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import PostgresServer
@@ -222,3 +222,36 @@ def test_a_changed_byte_in_a_file_stops_the_cutover(stage: Callable[..., Scene])
     assert last is not None
     assert victim.name in str(last.data["text"])
     assert run.source.open_to_applications()
+
+
+def test_a_revert_whose_slot_was_lost_leaves_users_where_they_can_write(
+    soaking: tuple[Scene, Run],
+) -> None:
+    _, run = soaking
+    assert order(run, "cutover") == 0
+    run.target.drop_slot(run.back.name)
+    assert order(run, "back") == phases.HUMAN
+    assert run.journal.current.state == "hold"
+    assert run.target.open_to_applications()
+    assert not run.source.open_to_applications()
+    assert order(run, "commit") == 0
+    assert preflight.ours(run.source) == preflight.ours(run.target) == []
+
+
+def test_a_smoke_test_that_fails_brings_users_back(stage: Callable[..., Scene]) -> None:
+    scene = stage(16, 18)
+    failing = {"name": "quiz", "command": ["false"], "when": "after", "timeout": "1s"}
+    nothing_ = [["true"]]
+    sides = {"stop": nothing_, "start": nothing_}
+    scene.write_spec(
+        application={"kind": "moodle", "source": sides, "target": sides, "smoke": [failing]}
+    )
+    run = begin(scene)
+    rehearsed(run)
+    assert order(run, "cutover") == phases.ERROR
+    last = run.journal.last("outcome")
+    assert last is not None
+    assert "smoke test 'quiz' fails" in str(last.data["text"])
+    assert run.journal.current.state == "soak"
+    assert run.source.open_to_applications()
+    assert not run.target.open_to_applications()

@@ -1,6 +1,6 @@
 """Benchmarks of the migration, each beside its peer in the same run.
 
-`python -m tests.bench.migration.bench [copy] [files] [verify] [outage] [status]`. Ratios count: the
+`python -m tests.bench.migration [copy] [files] [verify] [outage] [status]`. Ratios count: the
 machine may be busy, so each pair is measured alternately and the medians are compared.
 """
 
