@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from infra.season import simulate
 from infra.season.calendar import DAY, DayKind, day_kinds
 from infra.season.capacity import Bounds
 from infra.season.grid import DAY_MINUTES, Grid, wall_minutes
-from infra.season.plan import Plan, PlanTarget, build_plan, read_plan, read_season
+from infra.season.plan import Plan, PlanTarget, build_plan, check_plan, read_plan, read_season
 from infra.season.season_file import Season
 from infra.settings import StackSettings, read_stack
 
@@ -163,6 +163,20 @@ def _earlier(source: Source, start: date) -> Plan | None:
             },
         )
     return None
+
+
+def current(source: Source) -> tuple[Season, Plan]:
+    """The season and its plan file, which belongs to it; a plan that has ended will do.
+
+    Raises:
+        InputError: there is no plan, or it is stale or edited.
+    """
+    season = read_season(source.path)
+    found = read_plan(source.plan_path)
+    # As of its own first day.
+    first = datetime.combine(found.covers_from, time(), season.zone)
+    check_plan(found, season, bounds=bounds_of(source, season), now=first)
+    return season, found
 
 
 def refuse_warnings(planned: Planned) -> None:

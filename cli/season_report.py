@@ -7,17 +7,16 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cli.planning import Source, bounds_of, profile_cache
+from cli.planning import Source, bounds_of, current, profile_cache
 from cli.render import Progress
 from infra.errors import InputError
 from infra.season.grid import Floats
-from infra.season.plan import check_plan, read_plan, read_season
 from infra.season.report import Curve, Day, Report, report
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -34,12 +33,8 @@ def build(source: Source, progress: Progress) -> Report:
     Raises:
         InputError: there is no plan, or it does not belong to the season.
     """
-    season = read_season(source.path)
-    plan = read_plan(source.plan_path)
+    season, plan = current(source)
     bounds = bounds_of(source, season)
-    # As of its own first day: a plan that has ended may still be reported.
-    first = datetime.combine(plan.covers_from, time(), season.zone)
-    check_plan(plan, season, bounds=bounds, now=first)
     return report(season, plan, bounds=bounds, cache=profile_cache(), progress=progress)
 
 

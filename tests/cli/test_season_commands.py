@@ -466,3 +466,67 @@ def test_an_export_without_a_plan_of_an_unknown_target_or_of_the_past_is_refused
     assert "did you mean web?" in season("export", "--group", "g", "--target", "wbe", code=2)
     season.monkeypatch.setenv("FIRSTBELL_NOW", "2027-08-01T00:00Z")
     assert "ended on 2026-12-13" in season("export", "--group", "g", code=2)
+
+
+# --- simulate, backtest ---------------------------------------------------------------------------
+
+
+def test_the_simulation_sets_the_plan_beside_the_others(season: Season, tmp_path: Path) -> None:
+    season("plan")
+    found = season.json("simulate", "--chart", str(tmp_path / "day.svg"))
+    rows = {row["name"]: row for row in found["targets"][0]["rows"]}
+    assert len(rows) == 6
+    assert rows["firstbell"]["violation_minutes"] == 0
+    assert rows["target tracking alone"]["violation_minutes"] > 0
+    assert found["charts"] == [str(tmp_path / f"day-{name}.svg") for name in ("database", "web")]
+    for path in found["charts"]:
+        assert Path(path).read_text().startswith("<svg ")
+    worse = season.json("simulate", "--factor", "3")
+    assert worse["targets"][0]["rows"][0]["violation_minutes"] > 0
+    assert "firstbell" in season("simulate")
+    season.change(lambda data: data["demand"].update(growth=1.3))
+    assert "is stale" in season("simulate", code=2)
+
+
+def test_the_backtest_learns_before_and_judges_after(season: Season, tmp_path: Path) -> None:
+    write_history(tmp_path / "load.csv", days=42)
+
+    def learnt(data: dict[str, Any]) -> None:
+        data["demand"] = {"history": [{"file": "load.csv", "market": "sweden"}]}
+        data["markets"][0]["breaks"] = []
+
+    season.change(learnt)
+    days = ("--from", "2026-09-28", "--to", "2026-10-04")
+    found = season.json("backtest", *days)
+    assert found["learnt_to"] == "2026-09-27"
+    assert found["judged"] == {"from": "2026-09-28", "to": "2026-10-04"}
+    assert found["targets"][0]["rows"][0]["violation_minutes"] == 0
+    given = season.json("backtest", *days, "--demand", f"sweden={tmp_path / 'load.csv'}")
+    assert given["targets"] == found["targets"]
+    assert "learnt to 2026-09-27" in season("backtest", *days)
+
+
+def test_a_backtest_without_days_history_or_market_is_refused(
+    season: Season, tmp_path: Path
+) -> None:
+    days = ("--from", "2026-09-28", "--to", "2026-10-04")
+    assert "which days are judged" in season("backtest", code=2)
+    assert "no history to learn from" in season("backtest", *days, code=2)
+    write_history(tmp_path / "load.csv", days=42)
+    told = season("backtest", *days, "--demand", f"norway={tmp_path / 'load.csv'}", code=2)
+    assert "there is no market 'norway'" in told
+    season("plan")
+    assert "end it in .svg" in season("simulate", "--chart", str(tmp_path / "day.png"), code=2)
+    twice = ("--demand", "a.csv", "--demand", "b.csv")
+    assert "is given twice" in season("simulate", *twice, code=2)
+
+
+# --- show -----------------------------------------------------------------------------------------
+
+
+def test_year_and_week_fit_80_columns_and_need_no_colour(season: Season) -> None:
+    season("plan")
+    for text in (season("show"), season("show", "--week", "2026-12-07")):
+        assert "\x1b" not in text
+        assert max(len(line) for line in text.splitlines()) <= 80
+    assert "lies outside the plan" in season("show", "--week", "2027-12-07", code=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.commands.season import (
+    backtest,
     calendar,
     diff,
     export,
@@ -12,6 +13,7 @@ from cli.commands.season import (
     plan,
     report,
     show,
+    simulate,
     stagger,
     verify,
     what_if,
@@ -29,6 +31,8 @@ for verb in (
     plan,
     show,
     report,
+    simulate,
+    backtest,
     stagger,
     what_if,
     diff,
