@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -25,6 +26,7 @@ from infra.settings import StackSettings, read_stack
 # From empty to full, eighths.
 BARS: Final = " ▁▂▃▄▅▆▇█"
 COLUMN_MINUTES: Final = 30
+LINE_COLUMNS: Final = 80
 # A quarter of a year: what a rolling plan is compared at.
 ROLLING_DAYS: Final = 91
 
@@ -330,9 +332,14 @@ def week(source: Source, within: date) -> View:
         (
             "kind of day",
             tuple(
-                f"{day:%a %Y-%m-%d} "
-                + ", ".join(f"{market} {found[day].kind}" for market, found in kinds.items())
+                line
                 for day in days
+                for line in textwrap.wrap(
+                    f"{day:%a %Y-%m-%d} "
+                    + ", ".join(f"{market} {found[day].kind}" for market, found in kinds.items()),
+                    LINE_COLUMNS,
+                    subsequent_indent=" " * 15,
+                )
             ),
         )
     )

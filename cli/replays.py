@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from infra.season.backtest import (
     SCALABLE,
     Backtest,
     TargetBacktest,
+    as_its_past,
     backtest,
     chart,
     judge,
@@ -23,12 +23,10 @@ from infra.season.backtest import (
 )
 from infra.season.capacity import demand_of
 from infra.season.demand import Forecast
-from infra.season.grid import DAY_MINUTES, Floats, Grid
+from infra.season.grid import Floats, Grid
 from infra.season.history import History, read_history
 from infra.season.plan import prepare, read_season
 from infra.season.season_file import Season
-
-WEEK_MINUTES: Final = 7 * DAY_MINUTES
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def run_simulation(
             continue
         progress(name)
         demand: Floats = np.multiply(demand_of(season, name, load)[: grid.count], factor)
-        past = demand[: len(demand) // WEEK_MINUTES * WEEK_MINUTES]
+        past = as_its_past(demand)
         found.append(judge(season, name, planned, grid, demand=demand, before=past))
     what = "the forecast" if came is None else "measured load"
     return Simulation(f"{what} x {factor:g}", tuple(found), tuple(warnings))

@@ -158,6 +158,13 @@ def backtest(
     )
 
 
+def as_its_past(demand: Floats) -> Floats:
+    """The whole weeks of a load, for those who learn from what came before it; an unknown week
+    when it is shorter than one."""
+    weeks = len(demand) // peers.WEEK_MINUTES
+    return demand[: weeks * peers.WEEK_MINUTES] if weeks else np.full(peers.WEEK_MINUTES, np.nan)
+
+
 def _read(season: Season, index: int) -> tuple[bytes, History]:
     path = season.path.parent / season.demand.history[index].file
     data = read_bytes(path)

@@ -13,18 +13,17 @@ from typing import Final
 
 import numpy as np
 
-from infra.season.backtest import SCALABLE, Row, judge
+from infra.season.backtest import SCALABLE, Row, as_its_past, judge
 from infra.season.calendar import dates
 from infra.season.capacity import Bounds, Need
 from infra.season.demand import Kinds
-from infra.season.grid import DAY_MINUTES, Floats, Grid, Ints, moment_of
+from infra.season.grid import Floats, Grid, Ints, moment_of
 from infra.season.plan import Plan, Prepared, prepare
 from infra.season.season_file import KINDS, Season
 from infra.season.simulate import in_service, play_floor
 
 WAYS: Final = ("firstbell", "target tracking alone", "fixed weekly hours", "static peak")
 RISKIEST: Final = 5
-WEEK_MINUTES: Final = 7 * DAY_MINUTES
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def _target(
     rows: tuple[Row, ...] = ()
     if planned.kind in SCALABLE:
         # The others learn from a year before that was like this one.
-        before = demand[: len(demand) // WEEK_MINUTES * WEEK_MINUTES]
+        before = as_its_past(demand)
         rows = judge(season, need.name, planned, grid, demand=demand, before=before, ways=WAYS).rows
     return TargetReport(
         name=need.name,

@@ -488,6 +488,16 @@ def test_the_simulation_sets_the_plan_beside_the_others(season: Season, tmp_path
     assert "is stale" in season("simulate", code=2)
 
 
+def test_a_plan_of_one_day_is_simulated_and_reported(season: Season, tmp_path: Path) -> None:
+    season("plan", "--from", "2026-12-07", "--to", "2026-12-07")
+    found = season.json("simulate")
+    assert {row["name"]: row for row in found["targets"][1]["rows"]}["firstbell"][
+        "violation_minutes"
+    ] == 0
+    season("report", "--output", str(tmp_path / "report.html"))
+    assert "December 2026" in (tmp_path / "report.html").read_text()
+
+
 def test_the_backtest_learns_before_and_judges_after(season: Season, tmp_path: Path) -> None:
     write_history(tmp_path / "load.csv", days=42)
 
@@ -525,6 +535,12 @@ def test_a_backtest_without_days_history_or_market_is_refused(
 
 
 def test_year_and_week_fit_80_columns_and_need_no_colour(season: Season) -> None:
+    def four_more(data: dict[str, Any]) -> None:
+        data["markets"] += [data["markets"][0] | {"name": f"another market {n}"} for n in range(4)]
+        for target in data["capacity"].values():
+            target["max"] = 500 if target["kind"] == "autoscaling-group" else 15
+
+    season.change(four_more)
     season("plan")
     for text in (season("show"), season("show", "--week", "2026-12-07")):
         assert "\x1b" not in text
