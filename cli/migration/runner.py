@@ -20,7 +20,7 @@ import psycopg
 from filelock import Timeout
 
 from cli.migration import catalogue, checksums, files, locks, named, spec
-from cli.migration.journal import Journal, root
+from cli.migration.journal import Current, Journal, root
 from cli.migration.machine import GoBack, Run, drive
 from cli.migration.phases import (
     FINAL,
@@ -194,23 +194,35 @@ class Rest:
         if now.state == "soak":
             self._pause_or_go(run, now.goal)
         if run.trees and time.monotonic() >= self._next_files and now.goal != "pause":
-            seconds: dict[str, float] = {}
-            touched: list[object] = []
-            for tree in run.trees:
-                to = "target" if now.state == "soak" else "source"
-                begun = time.monotonic()
-                seen = tree.carry(to=to, stop=lambda: None)
-                seconds[tree.name] = time.monotonic() - begun
-                run.journal.note("file pass", tree=tree.name, to=to, **seen)
-                found = seen["touched"]
-                touched += found if isinstance(found, list) else []
-            run.journal.remember("touched files", touched)
-            run.journal.remember("file pass seconds", seconds)
+            with suppress(_OrderedError):
+                self._pass(run, now)
             self._next_files = time.monotonic() + FILES_SECONDS
         if now.state == "soak" and time.monotonic() >= self._next_sums:
             compare(run)
             self._next_sums = time.monotonic() + CHECKSUM_SECONDS
         time.sleep(0.1)
+
+    @staticmethod
+    def _pass(run: Run, now: Current) -> None:
+        """One pass over every tree towards the side that is not written."""
+
+        def heed() -> None:
+            run.stop()
+            if run.journal.current != now:
+                raise _OrderedError  # a pass may take hours; an order does not wait for it
+
+        seconds: dict[str, float] = {}
+        touched: list[object] = []
+        to = "target" if now.state == "soak" else "source"
+        for tree in run.trees:
+            begun = time.monotonic()
+            seen = tree.carry(to=to, stop=heed)
+            seconds[tree.name] = time.monotonic() - begun
+            run.journal.note("file pass", tree=tree.name, to=to, **seen)
+            found = seen["touched"]
+            touched += found if isinstance(found, list) else []
+        run.journal.remember("touched files", touched)
+        run.journal.remember("file pass seconds", seconds)
 
     @staticmethod
     def _pause_or_go(run: Run, goal: str) -> None:
@@ -226,6 +238,10 @@ class Rest:
                 lambda: run.target.run(f'ALTER SUBSCRIPTION "{run.forward.name}" ENABLE'),
             )
             run.journal.outcome(0, "replicating again")
+
+
+class _OrderedError(Exception):
+    """Somebody gave an order while a file pass was under way."""
 
 
 def compare(run: Run) -> dict[str, object]:

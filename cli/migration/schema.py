@@ -183,7 +183,8 @@ def copy_roles(source: Server, target: Server) -> list[str]:
         " JOIN pg_roles g ON g.oid = x.roleid WHERE m.rolname NOT LIKE 'pg\\_%'"
         " AND m.rolname NOT LIKE 'firstbell\\_%' AND m.rolname <> current_user"
     ):
-        if not target.one("SELECT pg_has_role(%s, %s, 'member')", member, group):
+        here = target.one("SELECT count(*) FROM pg_roles WHERE rolname IN (%s, %s)", member, group)
+        if here == 2 and not target.one("SELECT pg_has_role(%s, %s, 'member')", member, group):
             target.run(f"GRANT {ident(group)} TO {ident(member)}")
     return made
 
