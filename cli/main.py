@@ -67,8 +67,9 @@ add_global_options(root)
 
 def main() -> None:
     """Run the command line; turn every error into a message and an exit code."""
-    # A pipeline stops us with SIGTERM: end as cleanly as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    # A pipeline stops us with SIGTERM: end as cleanly as with Ctrl-C. Not what SIGINT does now: a
+    # shell's background job ignores that, and would ignore both.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     context = Context()
     try:
         code = root.main(obj=context, standalone_mode=False)
@@ -77,6 +78,12 @@ def main() -> None:
         sys.exit(failure.exit_code)
     except click.ClickException as failure:
         failure.show()
+        # The option itself may stand behind the one that was wrong.
+        if context.json or "--json" in sys.argv:
+            from cli import render
+
+            mistake = FirstbellError(failure.format_message())
+            render.emit_json("error", {"error": mistake.to_json(), "exit_code": failure.exit_code})
         sys.exit(failure.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

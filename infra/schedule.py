@@ -34,8 +34,8 @@ class ScheduledTarget:
 class ScheduleArgs:
     """`actions` are those of the plan that are still to come, with names made from their time.
 
-    Action names are an account's in AWS's eyes where they are a group's in ours: `prefix` tells
-    stacks apart.
+    `prefix` tells stacks apart: AWS keeps the names of a group's actions to the group, but moto has
+    one name for all groups.
     """
 
     prefix: str

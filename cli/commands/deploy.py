@@ -103,6 +103,7 @@ def destroy(context: Context, yes: bool) -> None:
 
     stack = _open(context)
     _announce(stack)
+    _refuse_protected(stack)
     if not yes:
         count = len(stack.resources())
         click.confirm(f"Delete the {count} resources of {stack.name}?", abort=True, err=True)
@@ -149,8 +150,28 @@ def _announce(stack: OpenStack) -> None:
     if stack.local is not None:
         render.note(f"{stack.name} goes to the local cloud at {stack.local.endpoint}")
     else:
-        accounts = ", ".join(stack.settings.allowed_account_ids)
-        render.warn(f"{stack.name} goes to AWS account {accounts}, Region {stack.settings.region}")
+        # One of the stack's allowed accounts: opening the stack has checked that.
+        account = stack.client("sts").get_caller_identity()["Account"]
+        render.warn(f"{stack.name} goes to AWS account {account}, Region {stack.settings.region}")
+
+
+def _refuse_protected(stack: OpenStack) -> None:
+    """AWS refuses to delete what is protected, but only after everything before it is gone."""
+    from infra.errors import InputError
+
+    protected = sorted(
+        resource["urn"].rsplit("::", 1)[-1]
+        for resource in stack.resources()
+        for outputs in (resource.get("outputs") or {},)
+        if outputs.get("deletionProtection") or outputs.get("enableDeletionProtection")
+    )
+    if protected:
+        raise InputError(
+            f"protected against deletion: {', '.join(protected)}",
+            where=f"stacks/Pulumi.{stack.name}.yaml: firstbell:platform/database"
+            "/deletion_protection",
+            fix=f"set it to false, run firstbell up -s {stack.name}, then destroy",
+        )
 
 
 def _show(

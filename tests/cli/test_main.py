@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -73,6 +74,28 @@ def test_a_misspelt_command_exits_2_and_shows_no_traceback() -> None:
     assert "No such command" in finished.stderr
 
 
+def test_a_misspelt_option_is_one_document_with_json() -> None:
+    finished = run("preview", "--al", "--json")
+    assert finished.returncode == 2
+    document = json.loads(finished.stdout)
+    assert document["kind"] == "error"
+    assert document["error"]["what"].startswith("No such option '--al'")
+
+
+def test_a_background_job_ends_at_sigterm() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from cli import main\n"
+        "main.root.main = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "main.main()"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (finished.returncode, finished.stderr) == (130, "interrupted\n")
+
+
 def test_bad_input_exits_2_says_what_is_right_and_shows_no_traceback(
     write_stack: WriteStack,
 ) -> None:
@@ -86,8 +109,6 @@ def test_bad_input_exits_2_says_what_is_right_and_shows_no_traceback(
 
 
 def test_an_error_is_one_document_with_json(write_stack: WriteStack) -> None:
-    import json
-
     write_stack("tiny")
     finished = run("preview", "-s", "tinny", "--json")
     assert finished.returncode == 2

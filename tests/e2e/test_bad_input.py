@@ -139,7 +139,9 @@ def test_an_endpoint_that_is_not_loopback_is_refused(firstbell: Firstbell) -> No
     assert "not a loopback address" in refused(firstbell, "up", "-s", "autumn")
 
 
-def test_credentials_of_another_account_are_refused(firstbell: Firstbell) -> None:
+def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
+    firstbell: Firstbell,
+) -> None:
     """The local cloud plays AWS here: its account is 123456789012."""
     firstbell("season", "plan", "-s", "autumn")
     edit(
@@ -162,6 +164,14 @@ def test_credentials_of_another_account_are_refused(firstbell: Firstbell) -> Non
     said = firstbell("up", "-s", "autumn", "--yes", code=2).stderr
     assert "123456789012" in said
     assert "999999999999" in said
+    edit(
+        firstbell.stacks / "Pulumi.autumn.yaml",
+        "['999999999999']",
+        "['999999999999', '123456789012']",
+    )
+    firstbell.environment["PULUMI_BACKEND_URL"] = f"file://{firstbell.stacks}"
+    said = firstbell("up", "-s", "autumn", code=130).stderr
+    assert "goes to AWS account 123456789012, Region eu-north-1" in said
 
 
 def test_a_port_that_is_taken_is_refused(firstbell: Firstbell) -> None:
