@@ -176,6 +176,16 @@ def floors(need: Need) -> Ints:
     return sustained(floor, ceil(need.target.min_run))
 
 
+def least_unit_minutes(units: Ints, boot_minutes: int) -> int:
+    """A bound from below on what any plan that holds schedules, with any number of actions.
+
+    An action may run `limits.LATE_MINUTES` late and units boot after it, so a scheduled floor at t
+    is at least every need from t to t + lead. `min_run` and the hours in which no action may stand
+    can only raise it.
+    """
+    return int(ahead(units, boot_minutes + limits.LATE_MINUTES).sum())
+
+
 def sustained(floor: Ints, minutes: int) -> Ints:
     """Every raise held for at least `minutes`."""
     if minutes <= 1:

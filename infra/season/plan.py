@@ -28,6 +28,7 @@ from infra.season.capacity import (
     by_wall_day,
     cap_problems,
     floors,
+    least_unit_minutes,
     left_over,
     needs,
     worker_hours,
@@ -73,7 +74,8 @@ class PlanTarget:
     windows: tuple[Mapping[str, object], ...]
     actions: tuple[Mapping[str, object], ...]
     instance_hours: float
-    cost: float | None
+    cost: Mapping[str, object] | None
+    """What the unit-hours cost, with date and source of the price; None without prices."""
     verdict: Mapping[str, object]
     carried: int = 0
 
@@ -85,7 +87,7 @@ class PlanTarget:
             "windows": list(self.windows),
             "actions": list(self.actions),
             "instance_hours": self.instance_hours,
-            "cost": self.cost,
+            "cost": None if self.cost is None else dict(self.cost),
             "verdict": dict(self.verdict),
         }
 
@@ -384,13 +386,14 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
     if found := simulate.gaps(units, served, grid.start):
         raise AssertionError(f"{need.name}: the plan does not hold: {found[:3]}")
     sizes = units if need.top is None else need.top - units
+    unit_minutes = int(played.nominal[DAY_MINUTES:].sum())
     return PlanTarget(
         kind=kind,
         bounds=need.bounds,
         start=need.size(start) if carried.start is None else carried.start,
         windows=tuple(window.to_json() for window in sized),
         actions=tuple(actions),
-        instance_hours=round(float(played.nominal[DAY_MINUTES:].sum()) / 60, 2),
+        instance_hours=round(unit_minutes / 60, 2),
         cost=None,
         verdict={
             "holds": True,
@@ -400,9 +403,22 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
             "one_more_action_saves_hours": round(solution.one_more_saves / 60, 2),
             "static_peak_hours": round(int(sizes.max()) * grid.count / 60, 2),
             "required_hours": round(float(sizes.sum()) / 60, 2),
+            **_bound(need, units, unit_minutes),
         },
         carried=len(carried.actions),
     )
+
+
+def _bound(need: Need, units: Ints, unit_minutes: int) -> dict[str, object]:
+    """How far the plan is at most above any other that holds, whatever its number of actions.
+
+    None where units count down, which are not to be few. Rounded so that both figures stay true.
+    """
+    if need.top is not None:
+        return {"lower_bound_hours": None, "above_lower_bound": None}
+    least = least_unit_minutes(units, need.boot_minutes)
+    above = -((least - unit_minutes) * 10_000 // least) / 10_000 if least else None
+    return {"lower_bound_hours": least * 100 // 60 / 100, "above_lower_bound": above}
 
 
 def _schedule(

@@ -67,6 +67,10 @@ def command(
             render.text(f"{name}: {target.carried} actions of the earlier plan stay until they end")
         if saved := float(str(target.verdict["one_more_action_saves_hours"])):
             render.text(f"{name}: one more action would save {saved:,.0f} unit-hours")
+        if (above := target.verdict["above_lower_bound"]) is not None:
+            render.text(
+                f"{name}: at most {float(str(above)):.2%} above any plan of any number of actions"
+            )
     render.text(f"{'wrote' if changed else 'unchanged:'} {planned.path}")
     with render.step("comparing with plans of a quarter each") as progress:
         rolling = planning.rolling(source, planned.plan, progress=progress)
