@@ -25,7 +25,9 @@ def parse(text: str, where: str) -> datetime:
         ) from error
     if moment.tzinfo is None:
         raise InputError(
-            f"{text!r} has no time zone", where=where, fix=f"append Z or an offset: {text}Z"
+            f"{text!r} has no time zone",
+            where=where,
+            fix=f"append Z or an offset: {moment.isoformat()}Z",
         )
     return moment.astimezone(UTC)
 

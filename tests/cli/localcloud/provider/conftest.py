@@ -18,6 +18,8 @@ import boto3
 import pytest
 from pulumi import automation
 
+from cli.engine import find_or_build
+
 REGION = "eu-north-1"
 NOW = "2026-08-01T00:00:00Z"
 PROJECT_ROOT = Path(__file__).resolve().parents[4]
@@ -134,7 +136,7 @@ def module_bench(tmp_path_factory: pytest.TempPathFactory, engine_home: Path, mo
 
 
 def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
-    root = Path.home() / ".cache/firstbell/engine/v3.259.0"
+    root = find_or_build(lambda _: None).root
     local = tmp_path / "home" / "local"
     local.mkdir(parents=True)
     (local / "clock.json").write_text(json.dumps({"now": NOW, "generation": "test"}))
