@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CODE: Final = "ValidationException"
 _SERVICE: Final = "application-autoscaling"
 _DIMENSION: Final = "rds:cluster:ReadReplicaCount"
-# Application Auto Scaling user guide, "Quotas": scaling policies per target, checked 2026-08-01.
+# Application Auto Scaling user guide, "Quotas": scaling policies per target.
 MAX_POLICIES_PER_TARGET: Final = 50
 _RATE: Final = re.compile(r"rate\((\d+) (minute|minutes|hour|hours|day|days)\)")
 _AT: Final = re.compile(r"at\((\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\)")

@@ -32,7 +32,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# EC2 Auto Scaling API reference, EnableMetricsCollection, checked 2026-08-01.
+# EC2 Auto Scaling API reference, EnableMetricsCollection.
 _METRICS: Final = _words(
     """GroupMinSize GroupMaxSize GroupDesiredCapacity GroupInServiceInstances GroupPendingInstances
     GroupStandbyInstances GroupTerminatingInstances GroupTotalInstances GroupInServiceCapacity
@@ -41,12 +41,12 @@ _METRICS: Final = _words(
     WarmPoolTerminatingCapacity WarmPoolTotalCapacity GroupAndWarmPoolDesiredCapacity
     GroupAndWarmPoolTotalCapacity"""
 )
-# EC2 Auto Scaling API reference, SuspendProcesses, checked 2026-08-01.
+# EC2 Auto Scaling API reference, SuspendProcesses.
 _PROCESSES: Final = _words(
     """Launch Terminate AddToLoadBalancer AlarmNotification AZRebalance HealthCheck InstanceRefresh
     ReplaceUnhealthy ScheduledActions"""
 )
-# EC2 Auto Scaling user guide, "Configure termination policies", checked 2026-08-01.
+# EC2 Auto Scaling user guide, "Configure termination policies".
 _TERMINATION: Final = _words(
     """Default AllocationStrategy ClosestToNextInstanceHour NewestInstance OldestInstance
     OldestLaunchConfiguration OldestLaunchTemplate"""
@@ -173,7 +173,7 @@ def warm_pool_fits(cloud: Cloud, request: Request) -> None:
 
 # ---- Policies --------------------------------------------------------------------------------
 
-# app/NAME/ID/targetgroup/NAME/ID; API reference, PredefinedMetricSpecification, checked 2026-08-01.
+# app/NAME/ID/targetgroup/NAME/ID; API reference, PredefinedMetricSpecification.
 _LABEL: Final = re.compile(r"(app/[^/]+/[^/]+)/(targetgroup/[^/]+/[^/]+)")
 
 

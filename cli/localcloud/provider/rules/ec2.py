@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from cli.localcloud.provider.aws import Cloud
 
 _CODE: Final = "InvalidParameterValue"
-# VPC user guide, "VPC CIDR blocks" and "Subnet CIDR blocks", checked 2026-08-01.
+# VPC user guide, "VPC CIDR blocks" and "Subnet CIDR blocks".
 LARGEST_PREFIX: Final = 16
 SMALLEST_PREFIX: Final = 28
-# VPC user guide, "Security group rules", checked 2026-08-01.
+# VPC user guide, "Security group rules".
 _DESCRIPTION: Final = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 # EC2 user guide, "Run commands when you launch an instance": 16 KB before encoding, checked
 # 2026-08-01.
@@ -205,7 +205,7 @@ def _check_user_data(encoded: str | None) -> None:
     )
 
 
-# EBS user guide, "General Purpose SSD volumes", checked 2026-08-01: least IOPS and MiB/s of gp3.
+# EBS user guide, "General Purpose SSD volumes": least IOPS and MiB/s of gp3.
 _GP3_LEAST_IOPS: Final = 3_000
 _GP3_LEAST_THROUGHPUT: Final = 125
 

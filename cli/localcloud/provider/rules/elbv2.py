@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from cli.localcloud.provider.aws import Cloud
 
 _CODE: Final = "ValidationError"
-# Application Load Balancers guide, "Quotas", checked 2026-08-01.
+# Application Load Balancers guide, "Quotas".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
 _NAME: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?")
-# Key -> lowest and highest value; ELB API reference, attributes, checked 2026-08-01.
+# Key -> lowest and highest value; ELB API reference, attributes.
 _RANGES: Final = {
     "idle_timeout.timeout_seconds": (1, 4_000),
     "client_keep_alive.seconds": (60, 604_800),

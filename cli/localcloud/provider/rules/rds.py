@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _CODE: Final = "InvalidParameterValue"
 _COMBINATION: Final = "InvalidParameterCombination"
 _IDENTIFIER: Final = re.compile(r"[a-zA-Z](-?[a-zA-Z0-9])*")
-# Aurora user guide, "Publishing Aurora logs to CloudWatch Logs", checked 2026-08-01.
+# Aurora user guide, "Publishing Aurora logs to CloudWatch Logs".
 _LOGS: Final = {
     "aurora-postgresql": {"postgresql", "instance", "iam-db-auth-error"},
     "aurora-mysql": {"audit", "error", "general", "slowquery", "instance", "iam-db-auth-error"},
 }
-# RDS user guide, "Turning Enhanced Monitoring on": seconds, checked 2026-08-01.
+# RDS user guide, "Turning Enhanced Monitoring on": seconds.
 _MONITORING_INTERVALS: Final = frozenset({0, 1, 5, 10, 15, 30, 60})
 # Names that PostgreSQL and RDS keep to themselves; Aurora user guide, CreateDBCluster.
 _RESERVED_USERS: Final = frozenset({"rdsadmin", "admin", "postgres_admin", "public", "none"})
