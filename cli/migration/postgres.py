@@ -168,6 +168,8 @@ class Server:
                     ("log_statement", "none"),
                     ("log_min_duration_statement", "-1"),
                     ("log_min_error_statement", "panic"),
+                    # An error's context would quote the statement with the secret in it.
+                    ("log_min_messages", "panic"),
                     ("log_parameter_max_length", "0"),
                     ("log_parameter_max_length_on_error", "0"),
                 ):
@@ -175,13 +177,21 @@ class Server:
             yield
 
     def secretly(self, secret: str, statement: str) -> None:
-        """Run a statement with a secret in the place of `%L`; only a bind parameter carries it."""
-        with self.quietly():
-            self.run("SELECT set_config('firstbell.secret', %s, true)", secret)
-            self.run(
-                f"DO $firstbell$ BEGIN EXECUTE format({literal(statement)},"
-                " current_setting('firstbell.secret')); END $firstbell$"
-            )
+        """Run a statement with a secret in the place of `%L`; only a bind parameter carries it.
+
+        Raises:
+            psycopg.Error: of the kind that the server reports, with its first line alone.
+        """
+        try:
+            with self.quietly():
+                self.run("SELECT set_config('firstbell.secret', %s, true)", secret)
+                self.run(
+                    f"DO $firstbell$ BEGIN EXECUTE format({literal(statement)},"
+                    " current_setting('firstbell.secret')); END $firstbell$"
+                )
+        except psycopg.Error as error:
+            # The context below the first line quotes the statement as it ran.
+            raise type(error)(error.diag.message_primary or type(error).__name__) from None
 
     # What it is
 

@@ -252,9 +252,16 @@ def _network(subscriber: Server, publisher: Server) -> Iterator[Finding]:
                 f"CREATE SUBSCRIPTION {ident(name)} CONNECTION %L PUBLICATION {ident(name)}"
                 " WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)",
             )
-    except psycopg.errors.ConnectionFailure as error:
+    except psycopg.Error as error:
         text = str(error).strip()
-        if "pg_hba.conf" in text:
+        # Before version 15 a publisher that cannot be reached has no error class of its own.
+        if "could not connect to the publisher" not in text:
+            yield Finding(
+                f"subscribe-{subscriber.side}",
+                "blocker",
+                f"the {subscriber.side} cannot subscribe: {text}",
+            )
+        elif "pg_hba.conf" in text:
             yield Finding(
                 f"hba-{publisher.side}",
                 "blocker",
@@ -262,7 +269,7 @@ def _network(subscriber: Server, publisher: Server) -> Iterator[Finding]:
                 f"host {publisher.database} {publisher.replicator} ADDRESS scram-sha-256"
                 " in its pg_hba.conf",
             )
-        elif "FATAL" not in text:
+        elif "FATAL" not in text and "no password supplied" not in text:
             yield Finding(
                 f"network-{subscriber.side}-to-{publisher.side}",
                 "blocker",
@@ -270,12 +277,6 @@ def _network(subscriber: Server, publisher: Server) -> Iterator[Finding]:
                 f"open the way from the {subscriber.side}'s server to {peer['host']}:"
                 f"{peer.get('port', '5432')}, or correct peer_dsn",
             )
-    except psycopg.Error as error:
-        yield Finding(
-            f"subscribe-{subscriber.side}",
-            "blocker",
-            f"the {subscriber.side} cannot subscribe: {str(error).strip()}",
-        )
 
 
 def _source(source: Server, target: Server) -> Iterator[Finding]:

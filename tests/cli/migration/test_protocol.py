@@ -12,7 +12,7 @@ from tests.cli.migration.conftest import begin, order, rehearsed
 
 
 @pytest.mark.parametrize(
-    ("source", "target"), [(15, 18), pytest.param(15, 16, marks=pytest.mark.slow)]
+    ("source", "target"), [(13, 18), (15, 18), pytest.param(15, 16, marks=pytest.mark.slow)]
 )
 def test_a_migration_goes_there_and_back_and_there_without_losing_a_write(
     stage: Callable[..., Scene], source: int, target: int

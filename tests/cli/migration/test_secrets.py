@@ -9,10 +9,11 @@ from urllib.parse import quote, quote_plus
 
 import psutil
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from cli.migration import report, runbook
+from cli.migration import orders, report, runbook
 from cli.migration.journal import root
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import ADMIN_PASSWORD, PostgresServer
@@ -95,6 +96,22 @@ def test_no_secret_reaches_a_log_the_journal_the_process_list_or_pg_stat_activit
         conn.execute(f"SELECT {sql.quote(ADMIN_PASSWORD)}".encode())
     assert found({ADMIN_PASSWORD}, [scene.source.log.read_text()[before[scene.source.port] :]])
     assert found({ADMIN_PASSWORD}, [f"postgresql://u:{quote(ADMIN_PASSWORD, safe='')}@h/d"])
+
+
+def test_a_statement_that_fails_does_not_quote_its_secret(stage: Callable[..., Scene]) -> None:
+    """Found on PostgreSQL 13: an error's context quoted the whole statement."""
+    scene = stage(16, 18)
+    run = orders.looking(scene.name)
+    for side, server in ((run.source, scene.source), (run.target, scene.target)):
+        with pytest.raises(psycopg.Error) as caught:
+            side.secretly(
+                "host=127.0.0.1 port=1 password=hunter2hunter2",
+                "CREATE SUBSCRIPTION s CONNECTION %L PUBLICATION p WITH (create_slot = false)",
+            )
+        assert "could not connect" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in server.log.read_text()
+        side.close()
 
 
 def files(folder: Path) -> list[Path]:
