@@ -14,12 +14,13 @@ import numpy as np
 from cli.context import Context
 from infra import clock, paths
 from infra.errors import InputError, Problem, Problems, nearest
-from infra.scheduling import bounds_for
+from infra.scheduling import bounds_for, hardware_of
 from infra.season import simulate
 from infra.season.calendar import DAY, DayKind, day_kinds
 from infra.season.capacity import Bounds
 from infra.season.grid import DAY_MINUTES, Grid, wall_minutes
 from infra.season.plan import Plan, PlanTarget, build_plan, check_plan, read_plan, read_season
+from infra.season.prices import read_prices, with_costs
 from infra.season.season_file import Season
 from infra.settings import StackSettings, read_stack
 
@@ -49,6 +50,11 @@ class Planned:
 
     plan: Plan
     path: Path
+    price_warnings: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self.plan.warnings, *self.price_warnings)
 
 
 @dataclass(frozen=True)
@@ -111,16 +117,26 @@ def plan(
     start: date | None,
     end: date | None,
     hand_over: bool,
+    prices: Path | None = None,
     progress: Callable[[str], None],
 ) -> Planned:
     """Build the plan; writes nothing.
 
-    With `hand_over`, a plan file that ends on the day before `start` hands over its actions.
+    With `hand_over`, a plan file that ends on the day before `start` hands over its actions; with
+    the table `prices`, each target has its cost.
 
     Raises:
-        Problems: what is wrong with the season.
-        InputError: the earlier plan cannot be read.
+        Problems: what is wrong with the season, or with the prices.
+        InputError: the earlier plan cannot be read, or there are prices and no stack.
     """
+    hardware = hardware_of(source.settings) if source.settings else None
+    if prices and not hardware:
+        raise InputError(
+            "prices need a stack, which says what runs where",
+            where="--prices",
+            fix="name one: -s STACK, together with --season FILE if need be",
+        )
+    table = read_prices(prices) if prices else None
     progress("reading the calendar")
     season = read_season(source.path)
     previous = _earlier(source, start) if hand_over and start else None
@@ -133,7 +149,13 @@ def plan(
         previous=previous,
         now=now(source) if previous else None,
     )
-    return Planned(built, source.plan_path)
+    if table is None or hardware is None:
+        return Planned(built, source.plan_path)
+    return Planned(
+        with_costs(built, table, hardware),
+        source.plan_path,
+        tuple(table.dated_after(clock.now("aws").date())),
+    )
 
 
 def _earlier(source: Source, start: date) -> Plan | None:
@@ -183,11 +205,11 @@ def current(source: Source) -> tuple[Season, Plan]:
 
 def refuse_warnings(planned: Planned) -> None:
     """Raises Problems when the plan has warnings."""
-    if planned.plan.warnings:
+    if planned.warnings:
         raise Problems(
             f"the plan of {planned.plan.season} (--strict)",
-            [Problem("warning", text) for text in planned.plan.warnings],
-            fix="mend the season or its histories, or plan without --strict",
+            [Problem("warning", text) for text in planned.warnings],
+            fix="mend the season, its histories or the prices, or plan without --strict",
         )
 
 

@@ -48,6 +48,7 @@ def figures(found: Report) -> dict[str, object]:
                 "peak": target.peak,
                 "instance_hours": target.instance_hours,
                 "static_peak_hours": target.static_peak_hours,
+                "cost": found.plan.targets[target.name].cost,
                 "actions": target.actions,
                 "ways": [row.to_json() for row in target.rows],
             }

@@ -12,6 +12,7 @@ from datetime import datetime
 from infra.errors import InputError, Problem, Problems, nearest
 from infra.season.apply import LiveAction, actions_at, bounds_at
 from infra.season.plan import Bounds, Plan, PlanTarget, check_plan, read_plan, read_season
+from infra.season.prices import Hardware
 from infra.season.season_file import Season as SeasonFile
 from infra.settings import StackSettings
 
@@ -42,6 +43,14 @@ def _bounds(settings: StackSettings) -> dict[str, Bounds]:
     return {name: Bounds(tier.min, tier.max) for name, tier in settings.platform.tiers.items()} | {
         "database": Bounds(replicas.min, replicas.max)
     }
+
+
+def hardware_of(settings: StackSettings) -> Hardware:
+    """What a stack runs, by its season name: of several instance types the first."""
+    items = {name: tier.instance_types[0] for name, tier in settings.platform.tiers.items()}
+    return Hardware(
+        settings.region, items | {"database": settings.platform.database.instance_class}
+    )
 
 
 def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[str]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,18 +12,29 @@ from cli import render
 from cli.commands.season import options
 from cli.context import Context, pass_context
 
+if TYPE_CHECKING:
+    from infra.season.plan import Plan
+
 
 @click.command("plan", epilog="Example: firstbell season plan -s demo --strict")
 @options.season_file
 @options.span
 @click.option("--strict", is_flag=True, help="Refuse a plan that has warnings; write nothing.")
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A table of prices (see `season prices`): the plan gets a cost.",
+)
 @pass_context
 def command(
     context: Context,
+    *,
     season_file: Path | None,
     start: date | None,
     end: date | None,
     strict: bool,
+    prices: Path | None,
 ) -> None:
     """Plan the season and write the plan beside the season file.
 
@@ -34,11 +46,16 @@ def command(
     source = planning.source(context, season_file)
     with render.step(f"planning {source.path.name}") as progress:
         planned = planning.plan(
-            source, start=start, end=end, hand_over=not context.json, progress=progress
+            source,
+            start=start,
+            end=end,
+            hand_over=not context.json,
+            prices=prices,
+            progress=progress,
         )
     if strict:
         planning.refuse_warnings(planned)
-    for warning in planned.plan.warnings:
+    for warning in planned.warnings:
         render.warn(warning)
     if context.json:
         click.echo(planned.plan.to_json(), nl=False)
@@ -71,6 +88,8 @@ def command(
             render.text(
                 f"{name}: at most {float(str(above)):.2%} above any plan of any number of actions"
             )
+    if prices:
+        _show_costs(planned.plan)
     render.text(f"{'wrote' if changed else 'unchanged:'} {planned.path}")
     with render.step("comparing with plans of a quarter each") as progress:
         rolling = planning.rolling(source, planned.plan, progress=progress)
@@ -81,3 +100,26 @@ def command(
                 f"{name}: planned quarter by quarter (--from and --to), "
                 f"{hours:,.0f} unit-hours, {saved / targets[name].instance_hours:.1%} less"
             )
+
+
+def _show_costs(plan: Plan) -> None:
+    costs = {name: target.cost for name, target in plan.targets.items() if target.cost}
+    render.table(
+        "Cost of the scheduled units alone, by the prices given",
+        ["target", "item", "cost", "static peak", "price an hour", "dated", "source"],
+        [
+            (
+                name,
+                f"{cost['item']}, {cost['region']}",
+                f"{cost['amount']:,.2f} {cost['currency']}",
+                f"{cost['static_peak']:,.2f}",
+                cost["per_hour"],
+                cost["date"],
+                cost["source"],
+            )
+            for name, cost in costs.items()
+        ],
+    )
+    for name in plan.targets:
+        if name not in costs:
+            render.text(f"{name}: no cost, since the prices have none for what it runs")

@@ -1,0 +1,150 @@
+"""Asks the AWS Price List API for what a stack runs, and nothing else.
+
+Written after AWS's documentation and tested on answers of its shape; not shown against AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from infra.errors import FirstbellError, InputError
+from infra.season.prices import VERSION, Price, PriceTable, read_prices
+from infra.settings import DatabaseEngine, StackSettings
+
+# The API has an endpoint in few Regions; each knows the prices of all (but China's). AWS Price List
+# API, "Service endpoints".
+ENDPOINT_REGION: Final = "us-east-1"
+CURRENCY: Final = "USD"
+# Values of `databaseEngine` in the list.
+ENGINES: Final[Mapping[DatabaseEngine, str]] = {
+    "aurora-postgresql": "Aurora PostgreSQL",
+    "aurora-mysql": "Aurora MySQL",
+}
+# Aurora has a second price for clusters whose storage is I/O-Optimized; ours are Standard.
+OTHER_STORAGE: Final = "InstanceUsageIOOptimized"
+
+
+def refresh(client: Any, settings: StackSettings, output: Path, *, today: date) -> list[Price]:
+    """Write what the stack needs into the table `output`, whose other prices stay.
+
+    Raises:
+        InputError: `output` is no price table, or has another currency.
+        FirstbellError: AWS lists no price, or more than one.
+    """
+    table = PriceTable(version=VERSION, currency=CURRENCY, prices=())
+    if output.exists():
+        table = read_prices(output)
+    if table.currency != CURRENCY:
+        raise InputError(
+            f"is in {table.currency}, and AWS's list is in {CURRENCY}",
+            where=str(output),
+            fix="name another file",
+        )
+    found = prices_of(client, settings, today=today)
+    temporary = output.with_name(f"{output.name}.tmp")
+    try:
+        temporary.write_text(table.with_prices(found).to_yaml(), encoding="utf-8")
+        temporary.replace(output)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error}", where=f"--output {output}") from error
+    return found
+
+
+def prices_of(client: Any, settings: StackSettings, *, today: date) -> list[Price]:
+    """On-demand prices of every tier's first instance type and of the database's class.
+
+    `client` is a boto3 client for `pricing`.
+
+    Raises:
+        FirstbellError: AWS lists no price, or more than one, or cannot be asked.
+    """
+    platform, region = settings.platform, settings.region
+    types = sorted({tier.instance_types[0] for tier in platform.tiers.values()})
+    found = [
+        _price(
+            client,
+            "AmazonEC2",
+            region,
+            item,
+            {
+                "operatingSystem": "Linux",
+                "tenancy": "Shared",
+                "preInstalledSw": "NA",
+                # Not the price of reserved capacity that nobody uses.
+                "capacitystatus": "Used",
+            },
+            today=today,
+        )
+        for item in types
+    ]
+    database = platform.database
+    return [
+        *found,
+        _price(
+            client,
+            "AmazonRDS",
+            region,
+            database.instance_class,
+            {"databaseEngine": ENGINES[database.engine], "deploymentOption": "Single-AZ"},
+            today=today,
+        ),
+    ]
+
+
+def _price(
+    client: Any,
+    service: str,
+    region: str,
+    item: str,
+    attributes: Mapping[str, str],
+    *,
+    today: date,
+) -> Price:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    wanted = {"regionCode": region, "instanceType": item, **attributes}
+    filters = [
+        {"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()
+    ]
+    try:
+        pages = client.get_paginator("get_products").paginate(
+            ServiceCode=service, Filters=filters, FormatVersion="aws_v1"
+        )
+        products = [json.loads(text) for page in pages for text in page["PriceList"]]
+    except (BotoCoreError, ClientError) as error:
+        raise FirstbellError(
+            f"the AWS Price List API did not answer: {error}",
+            fix="check credentials and that they allow pricing:GetProducts",
+        ) from error
+    terms = [
+        (product["product"], term)
+        for product in products
+        if OTHER_STORAGE not in product["product"]["attributes"].get("usagetype", "")
+        for term in product.get("terms", {}).get("OnDemand", {}).values()
+    ]
+    hourly = [
+        (product["sku"], term["effectiveDate"][:10], float(dimension["pricePerUnit"][CURRENCY]))
+        for product, term in terms
+        for dimension in term["priceDimensions"].values()
+        if dimension["unit"] == "Hrs" and CURRENCY in dimension["pricePerUnit"]
+    ]
+    if len(hourly) != 1:
+        raise FirstbellError(
+            f"AWS lists {len(hourly) or 'no'} on-demand price{'s' if hourly else ''} for {item} "
+            f"in {region}",
+            where=f"{service}, {', '.join(f'{key} {value}' for key, value in attributes.items())}",
+            why=", ".join(sku for sku, _, _ in hourly) or None,
+            fix="write its price into the table by hand, with date and source",
+        )
+    (sku, since, per_hour) = hourly[0]
+    return Price(
+        region=region,
+        item=item,
+        per_hour=per_hour,
+        source=f"AWS Price List API, {service} {sku}, on demand, in force since {since}",
+        date=today,
+    )
