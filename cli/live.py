@@ -71,8 +71,8 @@ def in_service(stack: OpenStack, target: LiveTarget) -> int:
             instances = stack.client("rds").describe_db_instances(
                 Filters=[{"Name": "db-cluster-id", "Values": [cluster]}]
             )["DBInstances"]
-            # One of them is the writer.
-            return sum(entry["DBInstanceStatus"] == "available" for entry in instances) - 1
+            available = sum(entry["DBInstanceStatus"] == "available" for entry in instances)
+            return max(0, available - 1)  # one of them is the writer
         case kind:
             raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
 

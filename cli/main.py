@@ -13,6 +13,7 @@ from cli.context import Context, add_global_options
 from infra.errors import FirstbellError
 
 INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
 
 # name -> (module:attribute, the help's first line, which a test compares with the command's own).
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -85,13 +86,14 @@ def main() -> None:
             mistake = FirstbellError(failure.format_message())
             render.emit_json("error", {"error": mistake.to_json(), "exit_code": failure.exit_code})
         sys.exit(failure.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as failure:
+        click.echo(f"interrupted: {failure}" if str(failure) else "interrupted", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader (head, less) went away; there is nobody left to tell.
+        # As a program that SIGPIPE ends; 0 would hide a drift from `set -o pipefail`.
         sys.stderr.close()
-        sys.exit(0)
+        sys.exit(BROKEN_PIPE)
     except Exception as failure:
         if context.debug:
             raise

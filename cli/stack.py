@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import runpy
 import signal
 import sys
@@ -37,6 +38,8 @@ PROJECT: Final = "firstbell"
 Progress = Callable[[str], None]
 Returned = TypeVar("Returned")
 
+# A traceback's frames as the language host prints them: file lines, and the code under them.
+FRAME: Final = re.compile(r"^\s*(Traceback \(most recent|File \".*\", line|\^+\s*$)")
 # Operations of the engine that change nothing in the cloud.
 UNCHANGED: Final = frozenset({"same", "read", "refresh", "read-discard"})
 
@@ -364,13 +367,15 @@ def _engine_errors(operation: Callable[[], Returned], diagnostics: list[str]) ->
     except automation.CommandError as error:
         raise EngineError(
             "the engine failed",
-            why="\n  ".join(dict.fromkeys(diagnostics)) or _last_lines(str(error)),
+            why=_last_lines("\n".join(dict.fromkeys(diagnostics))) or _last_lines(str(error)),
             fix="mend the cause and run the command again: what was done is kept",
         ) from error
 
 
 def _last_lines(text: str, count: int = 12) -> str:
-    return "\n  ".join([line for line in text.splitlines() if line.strip()][-count:])
+    """The end of what the engine said, without the frames of a Python traceback."""
+    lines = [line for line in text.splitlines() if line.strip() and not FRAME.match(line)]
+    return "\n  ".join(lines[-count:])
 
 
 def _interruptible(operation: Callable[[], object], progress: Progress) -> None:
@@ -407,7 +412,7 @@ def _interruptible(operation: Callable[[], object], progress: Progress) -> None:
                 for process in _engine_processes():
                     process.send_signal(signal.SIGINT)
     if interrupted:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("what was done is in the state; run the same command to go on")
     if failure:
         raise failure[0]
 

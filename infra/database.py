@@ -123,7 +123,6 @@ class Database(pulumi.ComponentResource):
                 f"{self._name}-{role}",
                 cluster_identifier=cluster.cluster_identifier,
                 engine=aws.rds.EngineType(self._args.settings.engine),
-                engine_version=self._args.settings.engine_version,
                 instance_class=self._args.settings.instance_class,
                 publicly_accessible=False,
                 auto_minor_version_upgrade=True,

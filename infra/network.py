@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
+from infra.errors import InputError
 from infra.settings import NetworkSettings
 
 # The order is the order of the slots in the block; a row of four slots each.
@@ -22,6 +23,21 @@ def subnet_block(settings: NetworkSettings, tier: str, zone: int) -> str:
     step = 2 ** (block.max_prefixlen - settings.subnet_prefix)
     slot = SUBNET_TIERS.index(tier) * ZONE_SLOTS + zone
     return f"{block.network_address + slot * step}/{settings.subnet_prefix}"
+
+
+def _enough_zones(names: Sequence[str], wanted: int, region: str) -> list[str]:
+    """The zones to use: the first by name.
+
+    Raises:
+        InputError: the Region has fewer.
+    """
+    if len(names) < wanted:
+        raise InputError(
+            f"{region} has {len(names)} availability zones, not {wanted}",
+            where="firstbell:platform/network/zones",
+            fix=f"write zones: {len(names)}, or take another Region",
+        )
+    return sorted(names)[:wanted]
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,7 @@ class Network(pulumi.ComponentResource):
                 aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])
             ],
             opts=pulumi.InvokeOutputOptions(parent=self),
-        ).names
+        ).names.apply(lambda names: _enough_zones(names, settings.zones, args.region))
         gateway = aws.ec2.InternetGateway(
             name, vpc_id=vpc.id, tags=tags | {"Name": name}, opts=child
         )

@@ -36,10 +36,10 @@ _ACCOUNT_ID: Final = re.compile(r"\d{12}")
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
 
-# The newest default versions whose major version AWS supports in all Regions of the table.
+# Major versions: AWS applies minor ones by itself; one named here would then be a downgrade.
 DEFAULT_ENGINE_VERSION: Final[dict[DatabaseEngine, str]] = {
-    "aurora-postgresql": "16.6",
-    "aurora-mysql": "8.0.mysql_aurora.3.08.0",
+    "aurora-postgresql": "16",
+    "aurora-mysql": "8.0",
 }
 # Amazon Linux 2023, kept current by AWS; EC2 resolves it when an instance starts.
 DEFAULT_IMAGE: Final = (
@@ -360,6 +360,16 @@ def _problems_with_hardware(
 ) -> list[Problem]:
     """Unknown instance types are errors locally; on AWS the table may be older than the Region."""
     found = [
+        Problem(
+            f"firstbell:platform/tiers/{name}/image",
+            "is missing, and a plain Amazon Linux serves nothing",
+            "give an image that answers on the health path, or user_data that installs one; "
+            "otherwise the balancer's checks replace its instances for ever",
+        )
+        for name, tier in platform.tiers.items()
+        if not local and tier.image == DEFAULT_IMAGE and tier.user_data is None
+    ]
+    found += [
         Problem(
             f"firstbell:platform/tiers/{name}/instance_types",
             f"{kind} is an Arm machine, and the default image is for x86_64",

@@ -105,7 +105,7 @@ def destroy(context: Context, yes: bool) -> None:
     _announce(stack)
     _refuse_protected(stack)
     if not yes:
-        count = len(stack.resources())
+        count = sum(entry["type"].startswith("aws:") for entry in stack.resources())
         click.confirm(f"Delete the {count} resources of {stack.name}?", abort=True, err=True)
     with render.step(f"destroying {stack.name}") as progress:
         outcome = deployment.destroy(stack, progress)

@@ -27,7 +27,7 @@ def list_stacks(context: Context) -> None:
             settings = read_stack(name, cloud=context.cloud)
         except InputError as error:
             documents.append({"stack": name, "problem": str(error)})
-            rows.append([name, str(error)])
+            rows.append([name, error.what])
             continue
         tiers = list(settings.platform.tiers)
         documents.append(

@@ -155,6 +155,11 @@ def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
         "domain: lms.example.org\n"
         "    certificate_arn: arn:aws:acm:eu-north-1:123456789012:certificate/none",
     )
+    edit(
+        firstbell.stacks / "Pulumi.autumn.yaml",
+        "web: {min: 2",
+        "web: {image: ami-0123456789abcdef0, min: 2",
+    )
     cloud = server.ensure_started()
     firstbell.environment |= {
         "AWS_ENDPOINT_URL": cloud.endpoint,

@@ -114,9 +114,10 @@ def test_an_unknown_database_class_is_refused(write_stack: WriteStack) -> None:
 
 
 def test_an_aws_stack_needs_the_accounts_it_may_go_to(write_stack: WriteStack) -> None:
-    accounts, certificate = problems(write_stack, **{"firstbell:cloud": "aws"}, **platform())
+    accounts, certificate, image = problems(write_stack, **{"firstbell:cloud": "aws"}, **platform())
     assert accounts.startswith("aws:allowedAccountIds: is missing, and with cloud: aws it is")
     assert certificate.startswith("firstbell:platform/certificate_arn: is missing")
+    assert image.startswith("firstbell:platform/tiers/web/image: is missing")
 
 
 def test_an_aws_stack_can_be_tried_on_the_local_cloud(write_stack: WriteStack) -> None:
@@ -176,7 +177,10 @@ def test_an_account_id_that_is_no_list_of_quoted_ids_is_refused(
     (problem,) = problems(
         write_stack,
         **{"firstbell:cloud": "aws", "aws:allowedAccountIds": accounts},
-        **platform(certificate_arn="arn:aws:acm:eu-north-1:111122223333:certificate/ID"),
+        **platform(
+            certificate_arn="arn:aws:acm:eu-north-1:111122223333:certificate/ID",
+            tiers={"web": {"image": "ami-0123456789abcdef0"}},
+        ),
     )
     assert problem.startswith("aws:allowedAccountIds: ")
     assert "each of twelve digits in quotes" in problem
