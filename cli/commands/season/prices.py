@@ -25,8 +25,8 @@ def command(context: Context, output: Path) -> None:
     """Ask AWS what the stack's machines cost, for `season plan --prices`.
 
     On-demand prices in the stack's Region of each tier's first instance type and the database's
-    class, from the AWS Price List API (needs pricing:GetProducts); tested on answers of its shape, not
-    yet shown against AWS itself. The table is YAML: version 1, currency, and prices, each with
+    class, from the AWS Price List API (needs pricing:GetProducts); tested on answers of its shape,
+    not yet shown against AWS itself. The table is YAML: version 1, currency, and prices, each with
     region, item, per_hour, source, date; write it by hand where AWS cannot be asked.
     """
     from cli import pricing
