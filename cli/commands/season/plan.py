@@ -103,23 +103,15 @@ def command(
 
 
 def _show_costs(plan: Plan) -> None:
-    costs = {name: target.cost for name, target in plan.targets.items() if target.cost}
-    render.table(
-        "Cost of the scheduled units alone, by the prices given",
-        ["target", "item", "cost", "static peak", "price an hour", "dated", "source"],
-        [
-            (
-                name,
-                f"{cost['item']}, {cost['region']}",
-                f"{cost['amount']:,.2f} {cost['currency']}",
-                f"{cost['static_peak']:,.2f}",
-                cost["per_hour"],
-                cost["date"],
-                cost["source"],
-            )
-            for name, cost in costs.items()
-        ],
-    )
-    for name in plan.targets:
-        if name not in costs:
+    """The cost of the scheduled units alone, never without date and source of the price."""
+    for name, target in plan.targets.items():
+        cost = target.cost
+        if cost is None:
             render.text(f"{name}: no cost, since the prices have none for what it runs")
+            continue
+        currency = cost["currency"]
+        render.text(
+            f"{name}: {cost['amount']:,.2f} {currency}, the static peak "
+            f"{cost['static_peak']:,.2f} {currency}; {cost['item']} in {cost['region']} at "
+            f"{cost['per_hour']} {currency} an hour as of {cost['date']} ({cost['source']})"
+        )
