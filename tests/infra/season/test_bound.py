@@ -53,6 +53,18 @@ def test_no_schedule_that_holds_goes_under_the_bound(
     assert least_unit_minutes(units, boot) <= int(played.nominal.sum())
 
 
+@pytest.mark.parametrize("boot", [0, 4, 15])
+def test_a_schedule_with_nothing_to_spare_stands_on_the_bound(boot: int) -> None:
+    day = date(2026, 9, 8)
+    chosen = [Window(day, day, (1,), at, level) for at, level in ((480, 7), (600, 3), (900, 0))]
+    actions = [auto_scaling_action(window, UTC) for window in chosen]
+    played = play_floor(actions, start=GRID.start, count=GRID.count, initial=2)
+    needs_all = in_service(played.worst, boot)
+    assert least_unit_minutes(needs_all, boot) == int(played.nominal.sum())
+    # A minute more of lead than there is would claim too much.
+    assert least_unit_minutes(needs_all, boot + 1) > int(played.nominal.sum())
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     levels=st.lists(
