@@ -194,6 +194,12 @@ def school_holidays(rule: Holidays, start: date, end: date, where: str) -> dict[
     return {day: name for day, name in found.items() if start <= day <= end}
 
 
+def _language(library: object) -> str | None:
+    """English where the library has it, else the country's own language."""
+    supported: tuple[str, ...] = getattr(library, "supported_languages", ())
+    return "en_US" if "en_US" in supported else getattr(library, "default_language", None)
+
+
 def _from_library(
     rule: Holidays, start: date, end: date, category: str, where: str
 ) -> Mapping[date, str]:
@@ -221,7 +227,12 @@ def _from_library(
     for year in range(start.year, end.year + 1):
         try:
             listed = library(
-                subdiv=rule.subdivision, years=year, categories=(category,), expand=False
+                subdiv=rule.subdivision,
+                years=year,
+                categories=(category,),
+                expand=False,
+                # Else the names would be in the language of whoever runs it.
+                language=_language(library),
             )
         except ValueError as error:
             raise InputError(

@@ -38,7 +38,11 @@ def for_aws(*accounts: str) -> StackSettings:
         "aws:region": "eu-north-1",
         "aws:allowedAccountIds": list(accounts),
         "firstbell:cloud": "aws",
-        "firstbell:platform": {"domain": "lms.example.org"},
+        "firstbell:platform": {
+            "domain": "lms.example.org",
+            "certificate_arn": "arn:aws:acm:eu-north-1:111122223333:certificate/ID",
+            "tiers": {"web": {"image": "ami-0123456789abcdef0"}},
+        },
     }
     return from_config("school", config, source="Pulumi.school.yaml")
 
@@ -214,7 +218,10 @@ def test_an_aws_stack_without_credentials_is_reported_within_seconds(
         "  aws:region: eu-north-1\n"
         "  aws:allowedAccountIds: ['111122223333']\n"
         "  firstbell:cloud: aws\n"
-        "  firstbell:platform: {domain: lms.example.org}\n"
+        "  firstbell:platform:\n"
+        "    domain: lms.example.org\n"
+        "    certificate_arn: arn:aws:acm:eu-north-1:111122223333:certificate/ID\n"
+        "    tiers: {web: {image: ami-0123456789abcdef0}}\n"
     )
     nobody = {
         "FIRSTBELL_STACKS": str(tmp_path),

@@ -131,7 +131,9 @@ def test_a_server_ends_by_itself_when_its_folder_is_removed(local_home: Path) ->
     cloud = server.ensure_started()
     server.record_path().unlink()
     wait_until(lambda: server_processes(local_home) == [])
-    assert not psutil.pid_exists(cloud.pid) or psutil.Process(cloud.pid).status() == "zombie"
+    wait_until(
+        lambda: not psutil.pid_exists(cloud.pid) or psutil.Process(cloud.pid).status() == "zombie"
+    )
 
 
 def test_a_lost_server_is_recognised_and_the_state_made_on_it_refused(local_home: Path) -> None:
