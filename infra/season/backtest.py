@@ -52,6 +52,10 @@ class Row:
     minutes_above_target: int
     instance_hours: float
     ratio_to_optimum: float
+    over_hours: float
+    """In service beyond the optimum."""
+    under_hours: float
+    """The optimum beyond what is in service."""
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -61,6 +65,8 @@ class Row:
             "minutes_above_target": self.minutes_above_target,
             "instance_hours": round(self.instance_hours, 2),
             "ratio_to_optimum": round(self.ratio_to_optimum, 4),
+            "over_hours": round(self.over_hours, 2),
+            "under_hours": round(self.under_hours, 2),
         }
 
 
@@ -326,6 +332,8 @@ def judge(
                 outcome.minutes_above_target,
                 outcome.instance_hours,
                 outcome.ratio_to_optimum,
+                outcome.over_hours,
+                outcome.under_hours,
             )
             for way, outcome in played.items()
         ),

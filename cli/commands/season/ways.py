@@ -51,14 +51,26 @@ def show(targets: Sequence[TargetBacktest], title: str) -> None:
     for target in targets:
         render.table(
             f"{target.target}: {title}",
-            ["way", "SLO-violation minutes", "unserved", "unit-hours", "of the optimum"],
+            [
+                "way",
+                "SLO-violation minutes",
+                "minutes above target",
+                "unserved",
+                "unit-hours",
+                "of the optimum",
+                "over",
+                "under",
+            ],
             [
                 (
                     row.name,
                     f"{row.violation_minutes:,}",
+                    f"{row.minutes_above_target:,}",
                     f"{row.unserved_share:.4%}",
                     f"{row.instance_hours:,.0f}",
                     f"{row.ratio_to_optimum:.2f}",
+                    f"{row.over_hours:,.0f}",
+                    f"{row.under_hours:,.0f}",
                 )
                 for row in target.rows
             ],
