@@ -27,7 +27,7 @@ class Context:
         """
         if self.stack is not None:
             return self.stack
-        from infra.settings import stack_names
+        from infra.settings.stack import stack_names
 
         names = stack_names()
         if len(names) == 1:

@@ -21,7 +21,7 @@ from infra import paths
 from infra.errors import FirstbellError, InputError
 
 if TYPE_CHECKING:
-    from infra.settings import StackSettings
+    from infra.settings.stack import StackSettings
 
 MINIMUM_PYTHON: Final = (3, 11)
 # States, plans and the local cloud's records of a few stacks stay far below it.
@@ -212,7 +212,7 @@ def room(
 
 def of_stack(stack: str, cloud: Literal["local"] | None) -> list[Check]:
     """A stack's file and, when it goes to AWS, its credentials, account and Region."""
-    from infra.settings import read_stack
+    from infra.settings.stack import read_stack
 
     try:
         settings = read_stack(stack, cloud=cloud)

@@ -22,7 +22,7 @@ from infra.season.grid import DAY_MINUTES, Grid, wall_minutes
 from infra.season.plan import Plan, PlanTarget, build_plan, check_plan, read_plan, read_season
 from infra.season.prices import read_prices, with_costs
 from infra.season.season_file import Season
-from infra.settings import StackSettings, read_stack
+from infra.settings.stack import StackSettings, read_stack
 
 # From empty to full, eighths.
 BARS: Final = " ▁▂▃▄▅▆▇█"

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from infra.errors import FirstbellError, InputError
 from infra.season.prices import VERSION, Price, PriceTable, read_prices
-from infra.settings import DatabaseEngine, StackSettings
+from infra.settings.database import DatabaseEngine
+from infra.settings.stack import StackSettings
 
 # The API has an endpoint in few Regions; each knows the prices of all (but China's). AWS Price List
 # API, "Service endpoints".

@@ -32,7 +32,7 @@ from cli.localcloud.server import LocalCloud
 from infra import clock, paths
 from infra.errors import FirstbellError, InputError
 from infra.scheduling import plan_in_force
-from infra.settings import StackSettings, read_stack, stack_file
+from infra.settings.stack import StackSettings, read_stack, stack_file
 
 PROJECT: Final = "firstbell"
 Progress = Callable[[str], None]

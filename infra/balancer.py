@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.settings import TierSettings
+from infra.settings.tiers import TierSettings
 
 # TLS 1.3 with 1.2 for older browsers: what Elastic Load Balancing recommends. ELB user guide,
 # "Security policies for your Application Load Balancer".

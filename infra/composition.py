@@ -16,7 +16,7 @@ from infra.network import Network, NetworkArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
 from infra.scheduling import Season, read_season_of
 from infra.season.plan import Bounds
-from infra.settings import StackSettings, from_config
+from infra.settings.stack import StackSettings, from_config
 from infra.web import WebTier, WebTierArgs
 
 # What a stack's file may say outside `firstbell:platform`, as (namespace, key).

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.season.plan import Bounds
-from infra.settings import DatabaseEngine, DatabaseSettings
+from infra.settings.database import DatabaseEngine, DatabaseSettings
 
 PORT: Final[dict[DatabaseEngine, int]] = {"aurora-postgresql": 5432, "aurora-mysql": 3306}
 LOG_TYPES: Final[dict[DatabaseEngine, list[str]]] = {

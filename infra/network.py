@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.errors import InputError
-from infra.settings import NetworkSettings
+from infra.settings.network import NetworkSettings
 
 # The order is the order of the slots in the block; a row of four slots each.
 SUBNET_TIERS = ("public", "application", "data")

@@ -14,7 +14,7 @@ from infra.season.apply import LiveAction, actions_at, bounds_at
 from infra.season.plan import Bounds, Plan, PlanTarget, check_plan, read_plan, read_season
 from infra.season.prices import Hardware
 from infra.season.season_file import Season as SeasonFile
-from infra.settings import StackSettings
+from infra.settings.stack import StackSettings
 
 
 @dataclass(frozen=True)

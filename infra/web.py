@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.season.plan import Bounds
-from infra.settings import TierSettings
+from infra.settings.tiers import TierSettings
 
 # What AWS fills with the balancer and the target group of a request-count policy.
 REQUESTS_PER_TARGET: Final = "ALBRequestCountPerTarget"

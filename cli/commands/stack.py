@@ -18,7 +18,7 @@ def command() -> None:
 def list_stacks(context: Context) -> None:
     """List the stacks, with where they go and what schedules them."""
     from infra.errors import InputError
-    from infra.settings import read_stack, stack_names
+    from infra.settings.stack import read_stack, stack_names
 
     rows: list[list[str]] = []
     documents: list[dict[str, object]] = []

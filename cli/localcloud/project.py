@@ -21,7 +21,7 @@ from cli.localcloud.endpoint import ENVIRONMENT_PREFIX, check_config, check_envi
 from cli.localcloud.server import ACCESS_KEY, LOOPBACK, SECRET_KEY, LocalCloud
 from infra import paths
 from infra.errors import FirstbellError, InputError, nearest
-from infra.settings import stack_file, stack_names
+from infra.settings.stack import stack_file, stack_names
 
 PROJECT: Final = "firstbell"
 DUMMY_SECRET: Final = "local-dummy-secret"  # noqa: S105 (stands where a secret was)

@@ -13,7 +13,7 @@ from botocore.exceptions import NoCredentialsError
 
 from cli import doctor, engine
 from infra import paths
-from infra.settings import StackSettings, from_config
+from infra.settings.stack import StackSettings, from_config
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

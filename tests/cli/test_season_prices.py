@@ -21,7 +21,7 @@ from cli import pricing
 from cli.main import main
 from infra.errors import FirstbellError, InputError
 from infra.season.prices import Price, read_prices
-from infra.settings import read_stack
+from infra.settings.stack import read_stack
 from tests.conftest import WriteStack
 from tests.e2e.conftest import SEASON
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.balancer import BAND, LAST_PRIORITY, rule_priorities
-from infra.settings import TierSettings
+from infra.settings.tiers import TierSettings
 
 
 def tier(**settings: object) -> TierSettings:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.network import SUBNET_TIERS, subnet_block
-from infra.settings import NetworkSettings
+from infra.settings.network import NetworkSettings
 
 
 def network(cidr: str, zones: int) -> NetworkSettings:

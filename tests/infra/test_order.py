@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import read_stack
+from infra.settings.stack import read_stack
 from tests.conftest import WriteStack
 from tests.e2e.recording_monitor import Recording, run_program
 

@@ -32,7 +32,7 @@ def command(context: Context, output: Path) -> None:
     from cli import pricing
     from infra import clock
     from infra.errors import InputError
-    from infra.settings import read_stack
+    from infra.settings.stack import read_stack
 
     settings = read_stack(context.require_stack(), cloud=context.cloud)
     if settings.cloud == "local":

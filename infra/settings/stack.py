@@ -1,185 +1,29 @@
-"""A stack's configuration: what `stacks/Pulumi.<stack>.yaml` may say, and its errors.
-
-Models only; nothing here talks to AWS or Pulumi. Every setting reaches a resource or a check.
-"""
+"""A stack's file as a whole: reading it, and the checks that look at more than one part."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from infra import instances, paths
 from infra.errors import InputError, Problem, Problems, nearest
+from infra.settings.base import Settings
+from infra.settings.platform import PlatformSettings
+from infra.settings.tiers import DEFAULT_IMAGE
 from infra.validation import validate
 
-DatabaseEngine = Literal["aurora-postgresql", "aurora-mysql"]
-Nat = Literal["zone", "single"]
-
-# A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks".
-LARGEST_BLOCK_PREFIX: Final = 16
-SMALLEST_BLOCK_PREFIX: Final = 28
-# public, application, data
-SUBNET_TIERS: Final = 3
-# 4 x 4 slots of equal size, a row a subnet tier: a zone can be added without moving a subnet.
-SUBNET_BITS: Final = 4
 # Load balancer and target group names take 32 characters; ours are "<stack>-<tier>-" plus 7 random
 # ones. ELB API reference, CreateTargetGroup.
 MAX_STACK_AND_TIER_NAME: Final = 24
 # Names of load balancers know no underscore, those of databases no capital letter.
 _STACK_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ACCOUNT_ID: Final = re.compile(r"\d{12}")
-# Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
-MAX_CONDITION_VALUES_PER_RULE: Final = 5
-
-# Major versions: AWS applies minor ones by itself; one named here would then be a downgrade.
-DEFAULT_ENGINE_VERSION: Final[dict[DatabaseEngine, str]] = {
-    "aurora-postgresql": "16",
-    "aurora-mysql": "8.0",
-}
-# Amazon Linux 2023, kept current by AWS; EC2 resolves it when an instance starts.
-DEFAULT_IMAGE: Final = (
-    "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-)
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=16)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NetworkSettings(_Settings):
-    """The VPC: one block, cut into public, application and data subnets in each zone."""
-
-    cidr: str = "10.20.0.0/16"
-    zones: int = Field(3, ge=2, le=3)
-    nat: Nat = "zone"
-
-    @field_validator("cidr")
-    @classmethod
-    def _is_a_block(cls, value: str) -> str:
-        block = ipaddress.ip_network(value)
-        if block.version != 4:
-            raise ValueError("must be an IPv4 block such as 10.20.0.0/16")
-        if not LARGEST_BLOCK_PREFIX <= block.prefixlen <= SMALLEST_BLOCK_PREFIX:
-            raise ValueError("must be between /16 and /28, as AWS demands of a VPC")
-        return value
-
-    @model_validator(mode="after")
-    def _has_room_for_the_zones(self) -> Self:
-        if self.subnet_prefix > SMALLEST_BLOCK_PREFIX:
-            needed = SMALLEST_BLOCK_PREFIX - SUBNET_BITS
-            raise ValueError(
-                f"cidr {self.cidr} is too small for {SUBNET_TIERS} subnets in each of "
-                f"{self.zones} zones (AWS's smallest subnet is /28); use a /{needed} or larger"
-            )
-        return self
-
-    @property
-    def subnet_prefix(self) -> int:
-        """The prefix length of every subnet."""
-        return ipaddress.ip_network(self.cidr).prefixlen + SUBNET_BITS
-
-
-class TierSettings(_Settings):
-    """One web tier: a launch template and an Auto Scaling group behind the load balancer."""
-
-    hosts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    image: str = DEFAULT_IMAGE
-    user_data: str | None = None
-    port: int = Field(80, ge=1, le=65535)
-    health_path: str = Field("/", pattern=r"^/")
-    instance_types: tuple[str, ...] = Field(("m7i.large", "m6i.large", "m5.large"), min_length=1)
-    min: int = Field(2, ge=0)
-    max: int = Field(10, ge=1)
-    boot_minutes: int = Field(4, ge=1, le=60)
-    requests_per_target_per_minute: int = Field(1200, ge=1)
-    volume_gib: int = Field(30, ge=8, le=16384)
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
-        if len(self.hosts) + len(self.paths) > MAX_CONDITION_VALUES_PER_RULE:
-            raise ValueError(
-                f"hosts and paths together have {len(self.hosts) + len(self.paths)} values; AWS "
-                f"allows {MAX_CONDITION_VALUES_PER_RULE} in a listener rule; use wildcards"
-            )
-        return self
-
-    @field_validator("image")
-    @classmethod
-    def _is_an_image(cls, value: str) -> str:
-        if not re.fullmatch(r"ami-[0-9a-f]{8,17}|resolve:ssm:[\w./:-]+", value):
-            raise ValueError("must be ami-... or resolve:ssm:PARAMETER")
-        return value
-
-
-class ReplicaSettings(_Settings):
-    """How many Aurora replicas there may be."""
-
-    min: int = Field(1, ge=0, le=15)
-    max: int = Field(3, ge=0, le=15)
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
-        return self
-
-
-class DatabaseSettings(_Settings):
-    """The Aurora cluster: one writer, and replicas by schedule and by load."""
-
-    engine: DatabaseEngine = "aurora-postgresql"
-    version: str | None = None
-    instance_class: str = "db.r6g.large"
-    name: str = Field("lms", pattern=r"^[a-z][a-z0-9_]{0,62}$")
-    replicas: ReplicaSettings = ReplicaSettings.model_validate({})
-    backup_days: int = Field(14, ge=7, le=35)
-    deletion_protection: bool = True
-
-    @property
-    def engine_version(self) -> str:
-        return self.version or DEFAULT_ENGINE_VERSION[self.engine]
-
-
-class PlatformSettings(_Settings):
-    """Everything under `firstbell:platform`."""
-
-    domain: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$")
-    certificate_arn: str | None = Field(None, pattern=r"^arn:aws[\w-]*:acm:")
-    owner: str = "platform"
-    network: NetworkSettings = NetworkSettings.model_validate({})
-    tiers: dict[Name, TierSettings] = Field(
-        default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1
-    )
-    database: DatabaseSettings = DatabaseSettings.model_validate({})
-
-    @model_validator(mode="after")
-    def _one_default_tier(self) -> Self:
-        reserved = {"database", "cache", "workers", "balancer"} & set(self.tiers)
-        if reserved:
-            raise ValueError(
-                f"tiers: {', '.join(sorted(reserved))} is a season's own name for another part of "
-                "the platform; name the tier otherwise"
-            )
-        catch_all = [name for name, tier in self.tiers.items() if not tier.hosts and not tier.paths]
-        if len(catch_all) != 1:
-            raise ValueError(
-                "tiers: exactly one tier takes what no other claims (no hosts, no paths), not "
-                f"{len(catch_all)}" + (f": {', '.join(catch_all)}" if catch_all else "")
-            )
-        return self
-
-
-class StackSettings(_Settings):
+class StackSettings(Settings):
     """What a stack's file says, as far as firstbell reads it."""
 
     stack: str

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.errors import InputError, Problems
-from infra.settings import read_stack
+from infra.settings.stack import read_stack
 from tests.conftest import WriteStack
 
 PLATFORM = "firstbell:platform"

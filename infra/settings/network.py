@@ -1,0 +1,53 @@
+"""`network`: the VPC and its subnets."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from infra.settings.base import Settings
+
+Nat = Literal["zone", "single"]
+
+# A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks".
+LARGEST_BLOCK_PREFIX: Final = 16
+SMALLEST_BLOCK_PREFIX: Final = 28
+# public, application, data
+SUBNET_TIERS: Final = 3
+# 4 x 4 slots of equal size, a row a subnet tier: a zone can be added without moving a subnet.
+SUBNET_BITS: Final = 4
+
+
+class NetworkSettings(Settings):
+    """The VPC: one block, cut into public, application and data subnets in each zone."""
+
+    cidr: str = "10.20.0.0/16"
+    zones: int = Field(3, ge=2, le=3)
+    nat: Nat = "zone"
+
+    @field_validator("cidr")
+    @classmethod
+    def _is_a_block(cls, value: str) -> str:
+        block = ipaddress.ip_network(value)
+        if block.version != 4:
+            raise ValueError("must be an IPv4 block such as 10.20.0.0/16")
+        if not LARGEST_BLOCK_PREFIX <= block.prefixlen <= SMALLEST_BLOCK_PREFIX:
+            raise ValueError("must be between /16 and /28, as AWS demands of a VPC")
+        return value
+
+    @model_validator(mode="after")
+    def _has_room_for_the_zones(self) -> Self:
+        if self.subnet_prefix > SMALLEST_BLOCK_PREFIX:
+            needed = SMALLEST_BLOCK_PREFIX - SUBNET_BITS
+            raise ValueError(
+                f"cidr {self.cidr} is too small for {SUBNET_TIERS} subnets in each of "
+                f"{self.zones} zones (AWS's smallest subnet is /28); use a /{needed} or larger"
+            )
+        return self
+
+    @property
+    def subnet_prefix(self) -> int:
+        """The prefix length of every subnet."""
+        return ipaddress.ip_network(self.cidr).prefixlen + SUBNET_BITS
