@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from infra.iam import service_role
 from infra.season.plan import Bounds
 from infra.settings.tiers import TierSettings
 
@@ -107,28 +107,14 @@ class WebTier(pulumi.ComponentResource):
         return group.id
 
     def _instance_profile(self) -> pulumi.Output[str]:
-        role = aws.iam.Role(
+        role = service_role(
             self._name,
-            assume_role_policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": "ec2.amazonaws.com"},
-                            "Action": "sts:AssumeRole",
-                        }
-                    ],
-                }
-            ),
+            "ec2.amazonaws.com",
+            # Session Manager instead of SSH: no port is open and no key exists.
+            managed={
+                "session-manager": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+            },
             tags=self._tags,
-            opts=self._child,
-        )
-        # Session Manager instead of SSH: no port is open and no key exists.
-        aws.iam.RolePolicyAttachment(
-            f"{self._name}-session-manager",
-            role=role.name,
-            policy_arn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
             opts=self._child,
         )
         return aws.iam.InstanceProfile(

@@ -15,7 +15,8 @@ import pytest
 
 from cli.localcloud import server
 from cli.localcloud.provider.rows import ROWS
-from cli.recovery import REPEATABLE, SEARCHES, release_locks
+from cli.recovery.locks import release_locks
+from cli.recovery.searches import REPEATABLE, SEARCHES
 from infra.errors import FirstbellError
 
 

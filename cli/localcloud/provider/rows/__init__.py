@@ -1,20 +1,22 @@
 """The table: every resource type of pulumi-aws that `infra/` uses, one row each.
 
-To add a type: write a `Row` in the module of its service, run
-`python -m cli.localcloud.provider.schema`, and add the type to the program in
-`tests/cli/localcloud/provider/`.
+One module a service, each with its `ROWS`. To add a type: write a `Row` in the module of its
+service, run `python -m cli.localcloud.provider.schema`, say how to look for one in
+`cli/recovery/searches/`, and add it to its service's chapter in
+`tests/cli/localcloud/provider/chapters/`.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Final
 
 from cli.localcloud.provider.machine import Row
-from cli.localcloud.provider.rows import acm, appautoscaling, autoscaling, ec2, elb, iam, rds
 
 ROWS: Final[dict[str, Row]] = {
     row.type: row
-    for module in (ec2, iam, acm, elb, autoscaling, rds, appautoscaling)
-    for row in module.ROWS
+    for module in pkgutil.iter_modules(__path__)
+    for row in importlib.import_module(f"{__name__}.{module.name}").ROWS
 }
 TOKENS: Final = tuple(ROWS)
