@@ -1,4 +1,4 @@
-"""Composes the components, in reading order: network, balancer, web tiers, database, schedule."""
+"""Composes the components, in reading order: network, data, balancer, web tiers, schedule."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 import pulumi
 
 from infra import clock
+from infra.access import Access, AccessArgs, Door
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.database import Database, DatabaseArgs
 from infra.network import Network, NetworkArgs
@@ -70,6 +71,18 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
     }
 
     network = Network(stack, NetworkArgs(platform.network, settings.region, tags))
+    replicas = platform.database.replicas
+    database = Database(
+        f"{stack}-database",
+        DatabaseArgs(
+            settings=platform.database,
+            bounds=season.bounds_at("database", moment) or Bounds(replicas.min, replicas.max),
+            scheduled="database" in season.targets,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.data_subnet_ids,
+            tags=tags,
+        ),
+    )
     balancer = Balancer(
         stack,
         BalancerArgs(
@@ -103,15 +116,10 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         )
         for name, tier in platform.tiers.items()
     }
-    replicas = platform.database.replicas
-    database = Database(
-        f"{stack}-database",
-        DatabaseArgs(
-            settings=platform.database,
-            bounds=season.bounds_at("database", moment) or Bounds(replicas.min, replicas.max),
-            scheduled="database" in season.targets,
-            vpc_id=network.vpc_id,
-            subnet_ids=network.data_subnet_ids,
+    Access(
+        f"{stack}-access",
+        AccessArgs(
+            doors={"database": Door(database.security_group_id, database.port)},
             clients={name: tier.security_group_id for name, tier in tiers.items()},
             tags=tags,
         ),

@@ -22,14 +22,13 @@ READER_CPU_TARGET_PERCENT: Final = 60.0
 
 @dataclass(frozen=True)
 class DatabaseArgs:
-    """`bounds` is the number of replicas that holds now; `clients` may connect."""
+    """`bounds` is the number of replicas that holds now."""
 
     settings: DatabaseSettings
     bounds: Bounds
     scheduled: bool
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    clients: Mapping[str, pulumi.Input[str]]
     tags: Mapping[str, str]
 
 
@@ -37,6 +36,8 @@ class Database(pulumi.ComponentResource):
     """An Aurora cluster whose replicas Application Auto Scaling adds and removes."""
 
     resource_id: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
+    port: int
     outputs: pulumi.Output[dict[str, object]]
 
     def __init__(
@@ -47,6 +48,7 @@ class Database(pulumi.ComponentResource):
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags)
+        self.port = PORT[args.settings.engine]
         cluster = self._cluster()
         target = self._scalable_target(cluster, self._instances(cluster))
         self.resource_id = target.resource_id
@@ -55,7 +57,7 @@ class Database(pulumi.ComponentResource):
                 "engine": args.settings.engine,
                 "writer_endpoint": cluster.endpoint,
                 "reader_endpoint": cluster.reader_endpoint,
-                "port": PORT[args.settings.engine],
+                "port": self.port,
                 "name": args.settings.name,
                 "secret_arn": cluster.master_user_secrets.apply(
                     lambda secrets: secrets[0].secret_arn if secrets else None
@@ -66,28 +68,16 @@ class Database(pulumi.ComponentResource):
 
     def _cluster(self) -> aws.rds.Cluster:
         args, settings, name = self._args, self._args.settings, self._name
-        port = PORT[settings.engine]
         subnets = aws.rds.SubnetGroup(
             name, subnet_ids=args.subnet_ids, tags=self._tags, opts=self._child
         )
-        group = aws.ec2.SecurityGroup(
+        self.security_group_id = aws.ec2.SecurityGroup(
             name,
             description="The database, open to the application alone",
             vpc_id=args.vpc_id,
             tags=self._tags | {"Name": name},
             opts=self._child,
-        )
-        for client, security_group_id in args.clients.items():
-            aws.vpc.SecurityGroupIngressRule(
-                f"{name}-from-{client}",
-                security_group_id=group.id,
-                description=f"Connections from {client}",
-                referenced_security_group_id=security_group_id,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
-                opts=self._child,
-            )
+        ).id
         return aws.rds.Cluster(
             name,
             engine=aws.rds.EngineType(settings.engine),
@@ -97,9 +87,9 @@ class Database(pulumi.ComponentResource):
             # RDS makes the password, keeps it in Secrets Manager and rotates it.
             manage_master_user_password=True,
             iam_database_authentication_enabled=True,
-            port=port,
+            port=self.port,
             db_subnet_group_name=subnets.name,
-            vpc_security_group_ids=[group.id],
+            vpc_security_group_ids=[self.security_group_id],
             storage_encrypted=True,
             backup_retention_period=settings.backup_days,
             copy_tags_to_snapshot=True,

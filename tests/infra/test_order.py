@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from infra.settings.stack import read_stack
-from tests.conftest import WriteStack
-from tests.e2e.recording_monitor import Recording, run_program
-
-
-@pytest.fixture
-def recording(write_stack: WriteStack, stacks: Path, home: Path) -> Recording:
-    write_stack("tiny")
-    settings = read_stack("tiny")
-    recorded, finished = run_program(
-        "tiny",
-        {"aws:region": settings.region, "firstbell:platform": {"domain": settings.platform.domain}},
-        {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(stacks)},
-    )
-    assert finished.returncode == 0, finished.stderr
-    return recorded
+from tests.infra.conftest import Record
 
 
 @pytest.mark.parametrize(
@@ -38,11 +21,6 @@ def recording(write_stack: WriteStack, stacks: Path, home: Path) -> Recording:
     ],
 )
 def test_the_later_waits_for_what_aws_demands_before_it(
-    recording: Recording, later: str, earlier: set[str]
+    record: Record, later: str, earlier: set[str]
 ) -> None:
-    (waits,) = (
-        resource.dependencies
-        for urn, resource in recording.resources.items()
-        if urn.endswith(f":{later}")
-    )
-    assert earlier <= waits
+    assert earlier <= record().dependencies(later)
