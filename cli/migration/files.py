@@ -1,38 +1,39 @@
-"""Carries a tree of files between two file systems that the runner mounts, both ways.
+"""Carries a tree of files between the two sides, both ways: mounted folders, or S3 on the target.
 
 A pass copies what is missing or different and never deletes: what is gone on the one side is listed
-for the other and deleted at commit. A manifest (SQLite) remembers each entry's SHA-256 with its
-size, mtime, ctime and inode; a file is hashed again when any of them changed, so a pass that was
-killed goes on where it was, and a changed byte under an equal size and mtime is found by its ctime.
+for the other and deleted at commit. A manifest remembers each entry's SHA-256 with its size, mtime,
+ctime and inode (on S3 its ETag); a file is hashed again when any of them changed, so a pass that
+was killed goes on where it was, and a changed byte under an equal size and mtime is found.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import sqlite3
-import stat
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, Literal
 
+from cli.migration.entries import (
+    UNKNOWN,
+    Entry,
+    Place,
+    mode_differs,
+    mtime_differs,
+    owners_differ,
+)
+from cli.migration.folder import Folder
+from cli.migration.manifest import Manifest, Sum, SumRow
 from cli.migration.preflight import Finding
-from cli.migration.spec import Files
-from infra.errors import FirstbellError, InputError, MismatchError
+from cli.migration.spec import Files, Target
+from infra.errors import FirstbellError, MismatchError
 
 if TYPE_CHECKING:
     from _hashlib import HASH
 
-_BLOCK: Final = 1 << 20
 _WORKERS: Final = 8
-_PART: Final = ".firstbell-part-"
-# A manifest row is safe to lose: the file is then hashed again.
 _SAVE_EVERY: Final = 500
 # Kernels stamp files with a clock that ticks every few milliseconds, network ones by seconds.
 _TICK_SECONDS: Final = 2.0
@@ -44,26 +45,6 @@ _MAINTENANCE: Final = "climaintenance.html"
 _FILEDIR: Final = "filedir"
 
 Where = Literal["source", "target"]
-
-
-class Entry(NamedTuple):
-    """One entry of a tree, by its path relative to the root."""
-
-    path: str
-    kind: Literal["file", "dir", "link"]
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    mode: int
-    uid: int
-    gid: int
-    link: str = ""
-
-    @property
-    def stamp(self) -> str:
-        """What tells that a file is untouched."""
-        return f"{self.size} {self.mtime_ns} {self.ctime_ns} {self.inode}"
 
 
 @dataclass
@@ -78,9 +59,22 @@ class Pass:
     seconds: float = 0.0
     # Files on the receiving side that somebody else changed; they are named, never overwritten.
     touched: list[str] = field(default_factory=list[str])
+    # What the place cannot keep, as a sentence.
+    not_kept: str = ""
 
     def to_json(self) -> dict[str, object]:
         return {**vars(self), "seconds": round(self.seconds, 3)}
+
+
+def place_of(target: Path | Target, manifest: Manifest) -> Place:
+    """The place that a migration file names."""
+    if isinstance(target, Path):
+        return Folder(target)
+    if target.mount is not None:
+        return Folder(target.mount / target.path, mount=target.mount)
+    from cli.migration.bucket import Bucket
+
+    return Bucket(target, manifest)
 
 
 class Tree:
@@ -91,92 +85,38 @@ class Tree:
     ) -> None:
         self.spec = spec
         self.name = spec.name
-        self._manifest = manifest
+        self.manifest = Manifest(manifest)
+        self.places: dict[Where, Place] = {
+            "source": Folder(spec.source),
+            "target": place_of(spec.target, self.manifest),
+        }
         self._now = now
-        self._owners = os.geteuid() == 0
         # A folder that is left out is not entered, so what lies in it needs no look.
         self._excluded = frozenset(each.strip("/") for each in spec.exclude)
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
-
-    # The manifest
-
-    def _open(self) -> sqlite3.Connection:
-        if self._db is None:
-            self._manifest.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._manifest, check_same_thread=False, timeout=30)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(
-                "CREATE TABLE IF NOT EXISTS sum (side TEXT, path TEXT, stamp TEXT, sha256 TEXT,"
-                " sha1 TEXT, PRIMARY KEY (side, path)) WITHOUT ROWID;"
-                "CREATE TABLE IF NOT EXISTS deferred (side TEXT, path TEXT, stamp TEXT,"
-                " PRIMARY KEY (side, path)) WITHOUT ROWID;"
-            )
-            self._db = db
-        return self._db
-
-    def _known(self, side: Where) -> dict[str, tuple[str, str, str]]:
-        rows = self._open().execute(
-            "SELECT path, stamp, sha256, sha1 FROM sum WHERE side = ?", (side,)
-        )
-        return {path: (stamp, sha256, sha1) for path, stamp, sha256, sha1 in rows}
-
-    def _deferred(self, side: Where) -> dict[str, str]:
-        rows = self._open().execute("SELECT path, stamp FROM deferred WHERE side = ?", (side,))
-        return dict(cast("list[tuple[str, str]]", rows.fetchall()))
 
     def close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    def root(self, side: Where) -> Path:
-        return self.spec.source if side == "source" else self.spec.target
+        self.manifest.close()
 
     # Looking
 
     def preflight(self) -> list[Finding]:
         """What stands in the way of copying; changes nothing."""
-        found: list[Finding] = []
-        source, target = self.spec.source, self.spec.target
-        if not source.is_dir() or not os.access(source, os.R_OK | os.X_OK):
-            return [
-                Finding(
-                    f"files-{self.name}",
-                    "blocker",
-                    f"{source} is missing or not readable by the runner",
-                    "mount it on the runner, read-write, for the way back needs it too",
-                )
-            ]
-        holder = target if target.exists() else target.parent
-        if not holder.is_dir() or not os.access(holder, os.W_OK | os.X_OK):
-            return [
-                Finding(
-                    f"files-{self.name}",
-                    "blocker",
-                    f"{target} cannot be written by the runner",
-                    "mount the target's file system there",
-                )
-            ]
-        if source.resolve() == target.resolve() or source.resolve() in target.resolve().parents:
+        source, target = self.places["source"], self.places["target"]
+        found = source.preflight(self.name, writes=False) + target.preflight(self.name, writes=True)
+        if found:
+            return found
+        if (
+            isinstance(source, Folder)
+            and isinstance(target, Folder)
+            and source.root.resolve() in (target.root.resolve(), *target.root.resolve().parents)
+        ):
             return [
                 Finding(f"files-{self.name}", "blocker", "the target lies in the source's own tree")
             ]
-        size = sum(entry.size for entry in self.scan("source").values() if entry.kind == "file")
-        have = 0
-        if target.is_dir():
-            have = sum(e.size for e in self.scan("target").values() if e.kind == "file")
-        free = shutil.disk_usage(holder).free
-        if size - have > free * 0.95:
-            found.append(
-                Finding(
-                    f"files-{self.name}-disk",
-                    "blocker",
-                    f"{size / 1e9:.2f} GB are to be copied and {free / 1e9:.2f} GB are free",
-                    "take a larger file system",
-                )
-            )
-        if not self._owners:
+        mine = self.scan("source")
+        found += self._names(mine)
+        found += self._disk(mine)
+        if not source.owners:
             found.append(
                 Finding(
                     f"files-{self.name}-owners",
@@ -187,9 +127,61 @@ class Tree:
             )
         return found
 
-    def _left_out(self, path: str, name: str) -> bool:
-        if name.startswith(_PART):
-            return True
+    def _names(self, mine: dict[str, Entry]) -> list[Finding]:
+        """Names that the target cannot carry, and what it cannot keep."""
+        refuses = getattr(self.places["target"], "refuses", None)
+        if refuses is None:
+            return []
+        bad = [path for path in mine if refuses(path)]
+        found: list[Finding] = []
+        if bad:
+            named = ", ".join(repr(path) for path in bad[:_NAMED])
+            found.append(
+                Finding(
+                    f"files-{self.name}-names",
+                    "blocker",
+                    f"{len(bad)} names cannot be S3 keys (UTF-8, at most 1,024 bytes): {named}",
+                    "rename them, or take a file system (EFS) as the target",
+                )
+            )
+        if kept := self.cannot_keep(mine):
+            found.append(Finding(f"files-{self.name}-s3", "note", kept))
+        return found
+
+    def cannot_keep(self, entries: dict[str, Entry]) -> str:
+        """What S3 cannot keep of these entries, as a sentence; empty for a file system."""
+        if isinstance(self.places["target"], Folder):
+            return ""
+        links = sum(1 for entry in entries.values() if entry.kind == "link")
+        holders = {path.rpartition("/")[0] for path in entries}
+        empty = sum(1 for p, entry in entries.items() if entry.kind == "dir" and p not in holders)
+        attributes = {(e.mode, e.uid, e.gid) for e in entries.values() if e.kind != "link"}
+        return (
+            f"S3 keeps no {len(attributes)} kinds of mode and owner, {links} symbolic links and"
+            f" {empty} empty folders of {self.name}: they are recorded in {self.manifest.path.name}"
+            " on the runner, stay on the source, and are put back there on the way back"
+        )
+
+    def _disk(self, mine: dict[str, Entry]) -> list[Finding]:
+        free = self.places["target"].free_bytes()
+        if free is None:
+            return []
+        size = sum(entry.size for entry in mine.values())
+        have = 0
+        if isinstance(place := self.places["target"], Folder) and place.root.is_dir():
+            have = sum(entry.size for entry in self.scan("target").values())
+        if size - have <= free * 0.95:
+            return []
+        return [
+            Finding(
+                f"files-{self.name}-disk",
+                "blocker",
+                f"{size / 1e9:.2f} GB are to be copied and {free / 1e9:.2f} GB are free",
+                "take a larger file system",
+            )
+        ]
+
+    def _left_out(self, path: str, _name: str) -> bool:
         if self.spec.layout == "moodle" and (path in _MOODLE_OUT or path == _MAINTENANCE):
             return True
         return path in self._excluded
@@ -200,30 +192,7 @@ class Tree:
         Raises:
             InputError: a folder cannot be read.
         """
-        root, found = str(self.root(side)), dict[str, Entry]()
-        todo = [""]
-        while todo:
-            folder = todo.pop()
-            try:
-                with os.scandir(os.path.join(root, folder)) as listing:  # noqa: PTH118 (bytes matter)
-                    items = list(listing)
-            except FileNotFoundError:
-                if not folder:
-                    raise
-                continue  # gone since its parent was read
-            except OSError as error:
-                raise InputError(f"cannot read {folder or root}", why=str(error)) from error
-            for item in items:
-                path = f"{folder}/{item.name}" if folder else item.name
-                if self._left_out(path, item.name):
-                    continue
-                with suppress(FileNotFoundError):
-                    entry = _entry(item, path)
-                    if entry is not None:
-                        found[path] = entry
-                        if entry.kind == "dir":
-                            todo.append(path)
-        return found
+        return self.places[side].scan(self._left_out)
 
     # Copying
 
@@ -241,8 +210,11 @@ class Tree:
         side: Where = "target" if to == "target" else "source"
         other: Where = "source" if side == "target" else "target"
         started, clock = time.monotonic(), self._now()
-        self._refuse_missing(other)
-        done = self._pass(other, side, stop)
+        self.places[other].refuse_missing(known=self.manifest.knows(other), receives=False)
+        self.places[side].refuse_missing(known=self.manifest.knows(side), receives=True)
+        mine = self.scan(other)
+        done = self._pass(other, side, mine, stop)
+        done.not_kept = self.cannot_keep(mine) if side == "target" else ""
         if fenced and done.touched:
             raise MismatchError(
                 f"{len(done.touched)} files on the {side} are not what was copied there:"
@@ -250,33 +222,29 @@ class Tree:
                 fix="find out who wrote them; delete them there and they are copied again",
             )
         if fenced:
-            late = [e.path for e in self.scan(other).values() if e.ctime_ns > clock * 1e9]
+            late = [
+                path
+                for path, entry in self.scan(other).items()
+                if entry.ctime_ns > clock * 1e9
+                or (entry.kind != "dir" and (path not in mine or mine[path].stamp != entry.stamp))
+            ]
             if late:
                 raise FirstbellError(
                     f"{len(late)} entries of {self.name} changed inside the fence: {late[:_NAMED]}",
                     fix="find what still writes there (cron, uploads) and add it to stop:",
                 )
-            os.sync()
+        self.places[side].end(durable=fenced)
         done.seconds = time.monotonic() - started
         return done.to_json()
 
-    def _refuse_missing(self, side: Where) -> None:
-        """An unmounted file system looks like an empty folder: everything would seem deleted."""
-        root = self.root(side)
-        if not root.is_dir():
-            raise FirstbellError(f"{root} is not there", fix="mount it on the runner again")
-        if self._known(side) and not any(root.iterdir()):
-            raise FirstbellError(
-                f"{root} is empty, and was not before", fix="mount it on the runner again"
-            )
-
-    def _pass(self, a: Where, b: Where, stop: Callable[[], None]) -> Pass:
-        self.root(b).mkdir(parents=True, exist_ok=True)
-        mine, theirs = self.scan(a), self.scan(b)
-        known_a, known_b = self._known(a), self._known(b)
-        resurrected = self._deferred(a)
+    def _pass(self, a: Where, b: Where, mine: dict[str, Entry], stop: Callable[[], None]) -> Pass:
+        there_place = self.places[b]
+        there_place.begin()
+        theirs = self.scan(b)
+        known_a, known_b = self.manifest.known(a), self.manifest.known(b)
+        resurrected = self.manifest.deferred(a)
         done = Pass(entries=len(mine))
-        sums: list[tuple[str, str, str, str, str]] = []
+        sums: list[SumRow] = []
         jobs: list[Entry] = []
         for path in sorted(mine):
             entry, there = mine[path], theirs.get(path)
@@ -284,21 +252,22 @@ class Tree:
                 continue  # deleted on the other side before the switch; waits for commit
             if there is not None and there.kind != entry.kind:
                 # A file became a directory or a link: the old kind cannot stay beside it.
-                self._remove(self.root(b) / path)
+                there_place.remove(path)
                 there = None
             if entry.kind == "dir":
-                (self.root(b) / path).mkdir(exist_ok=True)
+                if there is None:
+                    there_place.folder(entry)
             elif entry.kind == "link":
                 if there is None or there.link != entry.link:
-                    self._link(entry, self.root(b) / path)
+                    there_place.link(entry)
                     done.adjusted += 1
             elif there is not None and self._same(
                 entry, there, known_a.get(path), known_b.get(path)
             ):
-                if self._differs(entry, there) and self._adjust(entry, there, self.root(b) / path):
+                fresh = there_place.adjust(entry, there) if self._differs(entry, there) else None
+                if fresh is not None:
                     done.adjusted += 1
                     # Changing mode or owner moved its ctime, not its content.
-                    fresh = _stat(self.root(b) / path, path)
                     sums.append((b, path, fresh.stamp, *known_b[path][1:]))
             elif there is not None and self._touched(
                 b, entry, there, known_a.get(path), known_b.get(path)
@@ -309,20 +278,13 @@ class Tree:
         self._copy_all(a, b, jobs, sums=sums, done=done, stop=stop)
         # Deepest first, so that a directory's own mtime is set after its children were made.
         for path in sorted((p for p, e in mine.items() if e.kind == "dir"), reverse=True):
-            self._adjust(mine[path], theirs.get(path), self.root(b) / path, directory=True)
+            there_place.adjust(mine[path], theirs.get(path))
         gone = {
-            path: entry
+            path: entry.stamp
             for path, entry in theirs.items()
             if path not in mine and not self._united(path) and entry.kind != "dir"
         }
-        with self._lock:
-            db = self._open()
-            db.execute("DELETE FROM deferred WHERE side = ?", (b,))
-            db.executemany(
-                "INSERT INTO deferred VALUES (?, ?, ?)",
-                [(b, path, entry.stamp) for path, entry in gone.items()],
-            )
-            db.commit()
+        self.manifest.defer(b, gone)
         done.deferred = len(gone)
         return done
 
@@ -331,17 +293,14 @@ class Tree:
         return self.spec.layout == "moodle" and path.startswith(f"{_FILEDIR}/")
 
     @staticmethod
-    def _same(
-        entry: Entry,
-        there: Entry,
-        known: tuple[str, str, str] | None,
-        known_there: tuple[str, str, str] | None,
-    ) -> bool:
+    def _same(entry: Entry, there: Entry, known: Sum | None, known_there: Sum | None) -> bool:
         """Whether both contents are known to be equal without reading them again."""
         if there.size != entry.size or known is None or known_there is None:
             return False
         return (
-            known[0] == entry.stamp and known_there[0] == there.stamp and known[1] == known_there[1]
+            known.stamp == entry.stamp
+            and known_there.stamp == there.stamp
+            and known.sha256 == known_there.sha256
         )
 
     def _touched(
@@ -349,19 +308,19 @@ class Tree:
         b: Where,
         entry: Entry,
         there: Entry,
-        known: tuple[str, str, str] | None,
-        known_there: tuple[str, str, str] | None,
+        known: Sum | None,
+        known_there: Sum | None,
     ) -> bool:
         """Whether somebody else changed what was copied, while the original stayed the same.
 
         A pass that died between a copy and its manifest row leaves an original that changed since
         the row before, so it is not mistaken for that.
         """
-        if known is None or known_there is None or known[1] != known_there[1]:
+        if known is None or known_there is None or known.sha256 != known_there.sha256:
             return False
-        if known[0] != entry.stamp or known_there[0] == there.stamp:
+        if known.stamp != entry.stamp or known_there.stamp == there.stamp:
             return False
-        return self._hash(self.root(b) / entry.path, entry)[0] != known[1]
+        return self._hash(b, there)[0] != known.sha256
 
     def _copy_all(
         self,
@@ -369,7 +328,7 @@ class Tree:
         b: Where,
         jobs: list[Entry],
         *,
-        sums: list[tuple[str, str, str, str, str]],
+        sums: list[SumRow],
         done: Pass,
         stop: Callable[[], None],
     ) -> None:
@@ -384,142 +343,80 @@ class Tree:
                     done.copied_bytes += size
                     sums += rows
                     if len(sums) >= _SAVE_EVERY:
-                        self._save(sums)
+                        self.manifest.save(sums)
                         stop()
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
             finally:
-                self._save(sums)
+                self.manifest.save(sums)
 
-    def _save(self, sums: list[tuple[str, str, str, str, str]]) -> None:
-        with self._lock:
-            db = self._open()
-            db.executemany("REPLACE INTO sum VALUES (?, ?, ?, ?, ?)", sums)
-            db.commit()
-        sums.clear()
-
-    def _copy(
-        self, a: Where, b: Where, entry: Entry
-    ) -> tuple[int, list[tuple[str, str, str, str, str]]] | None:
-        """Copy one file by a temporary name, hashing what is read; None when it is gone."""
-        origin, destination = self.root(a) / entry.path, self.root(b) / entry.path
-        part = destination.with_name(_PART + hashlib.sha256(entry.path.encode()).hexdigest()[:24])
+    def _copy(self, a: Where, b: Where, entry: Entry) -> tuple[int, list[SumRow]] | None:
+        """Copy one file, hashing what is read; None when it is gone."""
         sha256, sha1 = hashlib.sha256(), self._sha1(entry.path)
         try:
-            with origin.open("rb") as reader:
-                before = os.fstat(reader.fileno())
-                with part.open("wb") as writer:
-                    while block := reader.read(_BLOCK):
-                        sha256.update(block)
-                        if sha1 is not None:
-                            sha1.update(block)
-                        writer.write(block)
-                    if self._owners:
-                        os.fchown(writer.fileno(), before.st_uid, before.st_gid)
-                    os.fchmod(writer.fileno(), stat.S_IMODE(before.st_mode))
+            with self.places[a].read(entry) as (before, content):
+                there = self.places[b].write(before, _hashed(content, sha256, sha1))
         except FileNotFoundError:
-            part.unlink(missing_ok=True)
             return None
-        os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
-        part.replace(destination)
         sums = (sha256.hexdigest(), sha1.hexdigest() if sha1 is not None else "")
         # If it changed while it was read, its stamp differs at the next look and it is read again.
         # A change within the clock's tick would keep the stamp, so a fresh one is not trusted.
-        fresh = self._now() - before.st_ctime < _TICK_SECONDS
-        stamp = "" if fresh else _make(before, entry.path, "file").stamp
-        there = _stat(destination, entry.path).stamp
-        return before.st_size, [
-            (a, entry.path, stamp, *sums),
-            (b, entry.path, there, *sums),
+        fresh = not before.etag and self._now() - before.ctime_ns / 1e9 < _TICK_SECONDS
+        return before.size, [
+            (a, entry.path, "" if fresh else before.stamp, *sums),
+            (b, entry.path, there.stamp, *sums),
         ]
 
     def _sha1(self, path: str) -> HASH | None:
-        if self.spec.layout == "moodle" and path.startswith(f"{_FILEDIR}/"):
+        if self._united(path):
             return hashlib.sha1(usedforsecurity=False)
         return None
 
-    def _link(self, entry: Entry, destination: Path) -> None:
-        part = destination.with_name(_PART + "link")
-        part.unlink(missing_ok=True)
-        part.symlink_to(entry.link)
-        if self._owners:
-            os.lchown(part, entry.uid, entry.gid)
-        part.replace(destination)
-
-    def _differs(self, entry: Entry, there: Entry) -> bool:
-        """Whether mode, owner or mtime are not the entry's."""
-        owners = self._owners and (there.uid, there.gid) != (entry.uid, entry.gid)
-        return owners or there.mode != entry.mode or there.mtime_ns != entry.mtime_ns
-
-    def _adjust(
-        self, entry: Entry, there: Entry | None, path: Path, *, directory: bool = False
-    ) -> bool:
-        """Make mode, owner and mtime those of the entry; whether anything was changed."""
-        have = there or _stat(path, entry.path)
-        changed = False
-        if self._owners and (have.uid, have.gid) != (entry.uid, entry.gid):
-            os.chown(path, entry.uid, entry.gid)
-            changed = True
-        if have.mode != entry.mode:
-            path.chmod(entry.mode)
-            changed = True
-        # A directory's own mtime moved while its children were made, so it is looked at afresh.
-        mtime = path.stat().st_mtime_ns if directory else have.mtime_ns
-        if changed or mtime != entry.mtime_ns:
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
-            changed = True
-        return changed
-
     @staticmethod
-    def _remove(path: Path) -> None:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    def _differs(entry: Entry, there: Entry) -> bool:
+        """Whether mode, owner or mtime are known and not the entry's."""
+        return (
+            owners_differ(entry, there) or mode_differs(entry, there) or mtime_differs(entry, there)
+        )
 
     # Comparing
 
     def sums(self, side: Where, stop: Callable[[], None]) -> dict[str, tuple[Entry, str, str]]:
         """SHA-256 (and in filedir SHA-1) of every entry of a side, read where it is not known."""
-        known, entries = self._known(side), self.scan(side)
+        known, entries = self.manifest.known(side), self.scan(side)
         results: dict[str, tuple[Entry, str, str]] = {}
         unknown: list[Entry] = []
         for path, entry in entries.items():
             if entry.kind != "file":
                 results[path] = (entry, "", "")
-            elif (have := known.get(path)) is not None and have[0] == entry.stamp:
-                results[path] = (entry, have[1], have[2])
+            elif (have := known.get(path)) is not None and have.stamp == entry.stamp:
+                results[path] = (entry, have.sha256, have.sha1)
             else:
                 unknown.append(entry)
-        rows: list[tuple[str, str, str, str, str]] = []
+        rows: list[SumRow] = []
         with ThreadPoolExecutor(_WORKERS) as pool:
-            for entry, sums in zip(
-                unknown,
-                pool.map(lambda e: self._hash(self.root(side) / e.path, e), unknown),
-                strict=True,
-            ):
+            hashes = pool.map(lambda entry: self._hash(side, entry), unknown)
+            for entry, sums in zip(unknown, hashes, strict=True):
                 results[entry.path] = (entry, *sums)
                 rows.append((side, entry.path, entry.stamp, *sums))
                 if len(rows) >= _SAVE_EVERY:
-                    self._save(rows)
+                    self.manifest.save(rows)
                     stop()
-        self._save(rows)
+        self.manifest.save(rows)
         return results
 
-    def _hash(self, path: Path, entry: Entry) -> tuple[str, str]:
+    def _hash(self, side: Where, entry: Entry) -> tuple[str, str]:
         sha256, sha1 = hashlib.sha256(), self._sha1(entry.path)
-        with path.open("rb") as reader:
-            while block := reader.read(_BLOCK):
-                sha256.update(block)
-                if sha1 is not None:
-                    sha1.update(block)
+        with self.places[side].read(entry) as (_, content):
+            for _ in _hashed(content, sha256, sha1):
+                pass
         return sha256.hexdigest(), sha1.hexdigest() if sha1 is not None else ""
 
     def compare(self, *, stop: Callable[[], None]) -> tuple[int, list[str]]:
         """Compare both sides' manifests: entries compared, and every difference as a sentence."""
         mine, theirs = self.sums("source", stop), self.sums("target", stop)
-        waiting = {**self._deferred("source"), **self._deferred("target")}
+        waiting = {**self.manifest.deferred("source"), **self.manifest.deferred("target")}
         problems: list[str] = []
         for path in sorted(mine.keys() | theirs.keys()):
             one, other = mine.get(path), theirs.get(path)
@@ -553,11 +450,11 @@ class Tree:
             yield "the contents differ"
         if a.link != b.link:
             yield f"points to {a.link} and to {b.link}"
-        if a.kind == "link":
+        if a.kind == "link" or UNKNOWN in (a.mode, b.mode):
             return
         if a.mode != b.mode:
             yield f"modes {a.mode:o} and {b.mode:o}"
-        if self._owners and (a.uid, a.gid) != (b.uid, b.gid):
+        if self.places["source"].owners and (a.uid, a.gid) != (b.uid, b.gid):
             yield f"owners {a.uid}:{a.gid} and {b.uid}:{b.gid}"
         if a.kind == "file" and a.mtime_ns != b.mtime_ns:
             yield "modification times differ"
@@ -574,64 +471,34 @@ class Tree:
 
     def clear_maintenance(self) -> list[str]:
         """Remove Moodle's maintenance mark on both sides; it would keep users out."""
-        cleared: list[str] = []
         if self.spec.layout != "moodle":
-            return cleared
-        for root in (self.spec.source, self.spec.target):
-            mark = root / _MAINTENANCE
-            if mark.exists():
-                mark.unlink()
-                cleared.append(str(mark))
-        return cleared
+            return []
+        return [
+            f"{place}/{_MAINTENANCE}"
+            for place in self.places.values()
+            if place.remove(_MAINTENANCE)
+        ]
 
     def delete_deferred(self) -> int:
         """Delete on the target what the source had deleted, unless it was touched since."""
-        deleted = 0
-        for path, stamp in self._deferred("target").items():
-            place = self.spec.target / path
-            with suppress(FileNotFoundError):
-                if _stat(place, path).stamp == stamp:
-                    place.unlink()
-                    deleted += 1
-        db = self._open()
-        db.execute("DELETE FROM deferred")
-        db.commit()
+        deleted, target = 0, self.places["target"]
+        for path, stamp in self.manifest.deferred("target").items():
+            there = target.look(path)
+            if there is not None and there.stamp == stamp and target.remove(path):
+                deleted += 1
+        self.manifest.forget_deferred()
         return deleted
+
+
+def _hashed(content: Iterable[bytes], *hashes: HASH | None) -> Generator[bytes]:
+    """The same blocks, each hashed as it passes."""
+    for block in content:
+        for each in hashes:
+            if each is not None:
+                each.update(block)
+        yield block
 
 
 def _is_sha1(path: str) -> bool:
     name = path.rsplit("/", 1)[-1]
     return len(name) == 40 and all(c in "0123456789abcdef" for c in name)
-
-
-def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
-    found = item.stat(follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode):
-        return _make(found, path, "link", str(Path(item.path).readlink()))
-    if stat.S_ISDIR(found.st_mode):
-        return _make(found, path, "dir")
-    if stat.S_ISREG(found.st_mode):
-        return _make(found, path, "file")
-    return None  # sockets and pipes belong to processes, not to data
-
-
-def _stat(place: Path, path: str) -> Entry:
-    found = place.lstat()
-    return _make(found, path, "dir" if stat.S_ISDIR(found.st_mode) else "file")
-
-
-def _make(
-    found: os.stat_result, path: str, kind: Literal["file", "dir", "link"], link: str = ""
-) -> Entry:
-    return Entry(
-        path,
-        kind,
-        found.st_size if kind == "file" else 0,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-        found.st_ino,
-        stat.S_IMODE(found.st_mode),
-        found.st_uid,
-        found.st_gid,
-        link,
-    )

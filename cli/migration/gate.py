@@ -130,6 +130,9 @@ def evaluate(run: Run) -> list[Item]:
     if isinstance(touched, list) and touched:
         names = ", ".join(str(name) for name in touched[:5])
         items.append(Item("files", False, f"changed on the receiving side: {names}", True))
+    trouble = run.journal.fact("file trouble")
+    if isinstance(trouble, list) and trouble:
+        items.append(Item("file passes", False, "; ".join(str(each) for each in trouble)))
     return items
 
 

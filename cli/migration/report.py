@@ -74,6 +74,7 @@ def build(journal: Journal) -> dict[str, object]:
             for event in events
             if event.phase == "fail"
         ],
+        "not_kept": journal.fact("not kept"),
         "fenced_for_good": journal.fact("fenced for good"),
     }
 
@@ -115,6 +116,8 @@ def markdown(journal: Journal) -> str:
             }[event.phase]
             text = what.replace("|", "\\|").replace("\n", " ")
             lines.append(f"| {event.at:%H:%M:%S} | {event.attempt} | {event.state} | {text} |")
+    if not_kept := journal.fact("not kept"):
+        lines += ["", f"{not_kept}."]
     kept = journal.fact("fenced for good")
     if isinstance(kept, list):
         lines += ["", f"On the source these roles stay locked: {', '.join(map(str, kept))}."]

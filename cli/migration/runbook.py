@@ -68,6 +68,7 @@ def render(run: Run, migration: str) -> str:
         ],
         steps=commands,
         files=run.spec.files,
+        not_kept=run.journal.fact("not kept") or "",
         python=sys.executable,
     )
 

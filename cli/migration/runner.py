@@ -213,15 +213,26 @@ class Rest:
 
         seconds: dict[str, float] = {}
         touched: list[object] = []
+        trouble: list[str] = []
         to = "target" if now.state == "soak" else "source"
         for tree in run.trees:
             begun = time.monotonic()
-            seen = tree.carry(to=to, stop=heed)
+            try:
+                seen = tree.carry(to=to, stop=heed)
+            except FirstbellError as error:
+                # Replication goes on; the gate stays closed until a pass succeeds.
+                trouble.append(str(error))
+                run.journal.fail("file pass", tree=tree.name, error=str(error))
+                continue
+            if seen["not_kept"]:
+                run.journal.remember("not kept", seen["not_kept"])
             seconds[tree.name] = time.monotonic() - begun
             run.journal.note("file pass", tree=tree.name, to=to, **seen)
             found = seen["touched"]
             touched += found if isinstance(found, list) else []
         run.journal.remember("touched files", touched)
+        run.journal.remember("file trouble", trouble)
+        run.journal.show(file_trouble=trouble or None)
         run.journal.remember("file pass seconds", seconds)
 
     @staticmethod

@@ -22,8 +22,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -151,12 +153,52 @@ class Switch(_Model):
         return self
 
 
+class Target(_Model):
+    """Where files go when it is no plain path: an S3 bucket, or a file system on a mount point."""
+
+    # S3, with the rest of boto3's usual settings from the environment.
+    bucket: str | None = None
+    prefix: str = ""
+    # Another S3 than AWS's own: http://HOST:PORT.
+    endpoint: str | None = None
+    region: str | None = None
+    # EFS or NFS: something must be mounted exactly here, all the time.
+    mount: Path | None = None
+    # The tree's folder below the mount point.
+    path: str = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Target:
+        if (self.bucket is None) == (self.mount is None):
+            raise ValueError("needs a path, or bucket: NAME, or mount: PATH; exactly one")
+        if self.mount is not None and (self.prefix or self.endpoint or self.region):
+            raise ValueError("prefix, endpoint and region belong to a bucket")
+        if self.bucket is not None and self.path:
+            raise ValueError("path belongs to a mount; a bucket has a prefix")
+        if self.path.startswith("/") or ".." in self.path.split("/"):
+            raise ValueError("path is relative to the mount point")
+        return self
+
+    def __str__(self) -> str:
+        if self.mount is not None:
+            return str(self.mount / self.path)
+        prefix = f"{self.prefix.strip('/')}/" if self.prefix.strip("/") else ""
+        return f"s3://{self.bucket}/{prefix}"
+
+
+def _kind_of_target(value: object) -> str:
+    return "place" if isinstance(value, (dict, Target)) else "path"
+
+
 class Files(_Model):
     """A tree of files that both sides use."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     source: Path
-    target: Path
+    target: Annotated[
+        Annotated[Path, Tag("path")] | Annotated[Target, Tag("place")],
+        Discriminator(_kind_of_target),
+    ]
     # `moodle` leaves caches out and unites `filedir`, whose names are the SHA-1 of the content.
     layout: Literal["plain", "moodle"] = "plain"
     exclude: list[str] = []
@@ -240,14 +282,19 @@ def load(path: Path) -> Spec:
         raise Problems(str(path), _problems(error)) from error
 
 
+# pydantic names the kind of a value beside its key; no key of ours is called so in a list of kinds.
+_TAGS: Final = ("place",)
+
+
 def _problems(error: ValidationError) -> list[Problem]:
     problems: list[Problem] = []
     for item in error.errors(include_input=False, include_url=False):
-        key = ".".join(str(part) for part in item["loc"]) or "the file"
+        location = [part for part in item["loc"] if part not in _TAGS]
+        key = ".".join(str(part) for part in location) or "the file"
         message, fix = item["msg"].removeprefix("Value error, "), None
         if item["type"] == "extra_forbidden":
             message = "unknown key"
-            close = nearest(str(item["loc"][-1]), _known_keys(item["loc"][:-1]))
+            close = nearest(str(location[-1]), _known_keys(location[:-1]))
             fix = f"did you mean {close}?" if close else None
         elif item["type"] == "missing":
             message = "is missing"

@@ -36,6 +36,12 @@ def make(tmp_path: Path) -> Callable[..., Tree]:
     return build
 
 
+def there(tree: Tree) -> Path:
+    """The target's folder."""
+    assert isinstance(tree.spec.target, Path)
+    return tree.spec.target
+
+
 def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -44,7 +50,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_modes_owners_times_links_and_empty_folders_are_kept(make: Callable[..., Tree]) -> None:
     tree = make()
-    a, b = tree.spec.source, tree.spec.target
+    a, b = tree.spec.source, there(tree)
     secret = write(a / "x" / "secret", "s")
     secret.chmod(0o600)
     if os.geteuid() == 0:
@@ -101,7 +107,7 @@ def test_a_change_of_equal_size_and_time_on_the_source_is_carried(
     file.write_text("behind")
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     tree.carry(to="target", stop=go_on)
-    assert (tree.spec.target / "f").read_text() == "behind"
+    assert (there(tree) / "f").read_text() == "behind"
 
 
 def test_a_byte_changed_under_equal_size_and_time_on_the_target_is_named_and_not_overwritten(
@@ -110,7 +116,7 @@ def test_a_byte_changed_under_equal_size_and_time_on_the_target_is_named_and_not
     tree = make()
     write(tree.spec.source / "f", "before")
     tree.carry(to="target", stop=go_on)
-    copy = tree.spec.target / "f"
+    copy = there(tree) / "f"
     times = copy.stat()
     copy.write_text("bEfore")
     os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -133,12 +139,12 @@ def test_what_was_deleted_waits_for_commit_and_is_not_brought_back_meanwhile(
     (tree.spec.source / "d" / "gone").unlink()
     (tree.spec.source / "d").rmdir()
     assert tree.carry(to="target", stop=go_on)["deferred"] == 1
-    assert (tree.spec.target / "d" / "gone").exists()
+    assert (there(tree) / "d" / "gone").exists()
     assert tree.compare(stop=go_on)[1] == []
     tree.carry(to="source", stop=go_on)
     assert not (tree.spec.source / "d" / "gone").exists()
     assert tree.delete_deferred() == 1
-    assert not (tree.spec.target / "d" / "gone").exists()
+    assert not (there(tree) / "d" / "gone").exists()
 
 
 def test_an_unmounted_source_is_not_taken_for_an_empty_one(make: Callable[..., Tree]) -> None:
@@ -163,13 +169,13 @@ def test_moodles_caches_stay_and_its_filedir_proves_itself(make: Callable[..., T
     hashes = make_dataroot(tree.spec.source, 5)
     write(tree.spec.source / "climaintenance.html", "down")
     tree.carry(to="target", stop=go_on)
-    there = {path.name for path in tree.spec.target.iterdir()}
-    assert there == {"filedir", "muc", "secret", "lang", "empty"}
+    names = {path.name for path in there(tree).iterdir()}
+    assert names == {"filedir", "muc", "secret", "lang", "empty"}
     assert tree.content_hashes("target") == set(hashes)
     assert tree.clear_maintenance() == [str(tree.spec.source / "climaintenance.html")]
     # Known-bad twin: a file whose content is not what its name says, on both sides alike.
     name = hashes[0]
-    for root in (tree.spec.source, tree.spec.target):
+    for root in (tree.spec.source, there(tree)):
         place = root / "filedir" / name[:2] / name[2:4] / name
         place.write_bytes(b"other")
         os.utime(place, ns=(1, 1))
@@ -183,7 +189,7 @@ def test_filedir_is_only_ever_united(make: Callable[..., Tree]) -> None:
     make_dataroot(tree.spec.source, 3)
     tree.carry(to="target", stop=go_on)
     extra = "0" * 40
-    write(tree.spec.target / "filedir" / "00" / "00" / extra, "only there")
+    write(there(tree) / "filedir" / "00" / "00" / extra, "only there")
     assert tree.carry(to="target", stop=go_on)["deferred"] == 0
     tree.delete_deferred()
-    assert (tree.spec.target / "filedir" / "00" / "00" / extra).exists()
+    assert (there(tree) / "filedir" / "00" / "00" / extra).exists()

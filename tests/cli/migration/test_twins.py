@@ -210,7 +210,7 @@ def test_a_changed_byte_in_a_file_stops_the_cutover(stage: Callable[..., Scene])
             # Copied a moment ago, its original's stamp is not trusted yet; an older file's is.
             original = scene.dataroot / path.relative_to(scene.mounted)
             os.utime(original, ns=(1, 1))
-    aged = type(tree)(tree.spec, tree._manifest, now=lambda: 4e9)  # pyright: ignore[reportPrivateUsage] (the same manifest at another time)
+    aged = type(tree)(tree.spec, tree.manifest.path, now=lambda: 4e9)
     aged.carry(to="target", stop=lambda: None)
     aged.close()
     victim = next(p for p in (scene.mounted / "filedir").rglob("*") if p.is_file())
