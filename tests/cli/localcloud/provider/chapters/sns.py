@@ -1,0 +1,45 @@
+"""The life of what sns makes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from tests.cli.localcloud.provider.chapters.base import Client, Drift, Shared, Variant
+
+
+def program(variant: Variant, shared: Shared) -> None:
+    topic = aws.sns.Topic(
+        "topic",
+        name=f"{pulumi.get_stack()}-{variant.name}",
+        display_name=variant.either("Bells", "Alarms"),
+        policy=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "events.rds.amazonaws.com"},
+                        "Action": "sns:Publish",
+                        "Resource": "*",
+                    }
+                ],
+            }
+        ),
+        tags=variant.tags,
+    )
+    shared.made["topic"] = topic
+
+
+DRIFTS: Final[dict[str, Drift]] = {
+    "topic": lambda c, s: c("sns").set_topic_attributes(
+        TopicArn=s["id"], AttributeName="DisplayName", AttributeValue="Evil"
+    ),
+}
+
+
+def left_over(client: Client) -> list[Any]:
+    return client("sns").list_topics()["Topics"]
