@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -186,13 +187,17 @@ def _show(
 ) -> None:
     for warning in warnings:
         render.warn(warning)
+    recorded = _recorded_types() if stack.local is not None else frozenset[str]()
     if context.json:
         render.emit_json(
             kind,
             {
                 "stack": stack.name,
                 "counts": outcome.counts(),
-                "changes": [change.to_json() for change in outcome.changes],
+                "changes": [
+                    change.to_json() | ({"recorded": True} if change.type in recorded else {})
+                    for change in outcome.changes
+                ],
                 "warnings": warnings,
             }
             | (more or {}),
@@ -200,7 +205,7 @@ def _show(
         return
     changes = [change for change in outcome.changes if everything or change.type.startswith("aws:")]
     if len(changes) > MOST_ROWS and not everything:
-        counted = Counter((change.operation, _type(change.type)) for change in changes)
+        counted = Counter((change.operation, _type(change.type, recorded)) for change in changes)
         render.table(
             f"{stack.name}: {kind} (--all lists each resource)",
             ["operation", "resources", "type"],
@@ -213,7 +218,7 @@ def _show(
             [
                 (
                     change.operation,
-                    _type(change.type),
+                    _type(change.type, recorded),
                     change.name,
                     _properties([entry.path for entry in change.properties], everything),
                 )
@@ -224,10 +229,18 @@ def _show(
     render.text(f"{stack.name}: {counts or 'no resources'}")
 
 
-def _type(token: str) -> str:
+def _recorded_types() -> frozenset[str]:
+    """Types that the local cloud only keeps and shows."""
+    from cli.localcloud.provider.rows import RECORDED
+
+    return RECORDED
+
+
+def _type(token: str, recorded: Set[str]) -> str:
     """`aws:ec2/vpc:Vpc` as people say it: ec2 Vpc."""
     module, _, name = token.removeprefix("aws:").partition(":")
-    return f"{module.split('/')[0]} {name}"
+    mark = " (recorded, not emulated)" if token in recorded else ""
+    return f"{module.split('/')[0]} {name}{mark}"
 
 
 def _properties(paths: list[str], everything: bool) -> str:

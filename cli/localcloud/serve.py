@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.localcloud.mends import mend
+from cli.localcloud.recorded.serving import SIGNED_FOR, App, recording
 
 # No S3 bucket can have this name, so the path is free beside moto's own.
 IDENTITY_PATH: Final = "/_firstbell"
@@ -29,11 +29,6 @@ PLAYED: Final = (
     ("moto.autoscaling.models", "autoscaling_backends"),
     ("moto.applicationautoscaling.models", "applicationautoscaling_backends"),
 )
-
-# The signature of a request names the service it is for.
-SIGNED_FOR: Final = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
-
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def regions() -> list[str]:
@@ -47,15 +42,15 @@ def regions() -> list[str]:
 
 
 def application(generation: str) -> App:
-    """moto's application and, beside it, who this server is."""
+    """moto's application, mended, with the recorded API before it; and who this server is."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto = recording(DomainDispatcherApplication(create_backend_app))
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("PATH_INFO") != IDENTITY_PATH:
             if service := SIGNED_FOR.search(environ.get("HTTP_AUTHORIZATION", "")):
-                mend(service[1])
+                mend(service[2])
             return moto(environ, start_response)
         body = json.dumps({"generation": generation, "pid": os.getpid(), "regions": regions()})
         start_response("200 OK", [("Content-Type", "application/json")])

@@ -1,13 +1,9 @@
-"""The real engine and a moto server of its own; what the tests of the provider share."""
+"""The real engine and a local cloud of its own; what the tests of the provider share."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +15,7 @@ import pytest
 from pulumi import automation
 
 from cli.engine import find_or_build
+from cli.localcloud import server
 
 REGION = "eu-north-1"
 NOW = "2026-08-01T00:00:00Z"
@@ -27,7 +24,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[4]
 
 @dataclass(frozen=True)
 class Moto:
-    """A running moto server."""
+    """A running server of the local cloud."""
 
     endpoint: str
 
@@ -45,26 +42,14 @@ class Moto:
 
 @pytest.fixture(scope="session")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("moto") / "moto.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env=os.environ
-        | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield Moto(f"http://127.0.0.1:{port}")
-    server.terminate()
-    server.wait(10)
-    log.close()
+    home = tmp_path_factory.mktemp("cloud")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTBELL_HOME", str(home))
+        cloud = server.ensure_started()
+    yield Moto(cloud.endpoint)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTBELL_HOME", str(home))
+        server.stop()
 
 
 @dataclass
