@@ -172,8 +172,7 @@ def verify(context: Context, name: str | None) -> None:
         with render.step("comparing rows"):
             found = runner.compare(run)
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
     if context.json:
         render.emit_json("migrate-verify", found)
     differences = found["differences"]
@@ -199,8 +198,7 @@ def rehearse(context: Context, name: str | None, times: int) -> None:
             with render.step(f"rehearsal {number} of {times}") as progress:
                 records.append(rehearsal.rehearse(run, progress))
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
     if context.json:
         render.emit_json("migrate-rehearse", {"rehearsals": records})
         return
@@ -255,8 +253,7 @@ def _timetable(context: Context, migration: str, window: timedelta | None) -> No
         planned = gate.plan(run)
         now = run.now()
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
     rows = planned.timetable(now) if planned else []
     if context.json:
         render.emit_json(
@@ -381,8 +378,7 @@ def runbook(context: Context, name: str | None) -> None:
         orders.reach(run)
         text = book.render(run, migration)
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
     if context.json:
         render.emit_json("migrate-runbook", {"markdown": text})
     else:

@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
+from cli.migration.engine import Finding
 from cli.migration.entries import (
     BLOCK,
     UNKNOWN,
@@ -31,7 +32,6 @@ from cli.migration.entries import (
     owners_differ,
 )
 from cli.migration.manifest import Kept, Manifest
-from cli.migration.preflight import Finding
 from cli.migration.spec import Target
 from infra.errors import FirstbellError
 

@@ -9,9 +9,9 @@ side's own lines at the end of `copy`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
+from cli.migration.engine import Difference, Lines
 from cli.migration.postgres import Server, ident
 
 # Objects of the system, of extensions and of ours are no part of the application.
@@ -131,25 +131,6 @@ _OPAQUE: Final[Mapping[str, str]] = {
     f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_REL}",
 }
 
-# (kind, name) -> definition
-Lines = dict[tuple[str, str], str]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One object that differs: between the sides, or from what the side was."""
-
-    kind: str
-    name: str
-    source: str | None
-    target: str | None
-
-    def __str__(self) -> str:
-        return (
-            f"{self.kind} {self.name}: source {self.source or 'has none'};"
-            f" target {self.target or 'has none'}"
-        )
-
 
 def _read(server: Server, queries: Mapping[str, str]) -> Lines:
     union = " UNION ALL ".join(
@@ -170,24 +151,6 @@ def portable(server: Server) -> Lines:
 def opaque(server: Server) -> Lines:
     """Lines that only compare with themselves on the same server."""
     return _read(server, _OPAQUE)
-
-
-def differences(source: Lines, target: Lines) -> list[Difference]:
-    """Everything that is not equal, sorted."""
-    return [
-        Difference(kind, name, source.get((kind, name)), target.get((kind, name)))
-        for kind, name in sorted(source.keys() | target.keys())
-        if source.get((kind, name)) != target.get((kind, name))
-    ]
-
-
-def to_json(lines: Lines) -> list[list[str]]:
-    return [[kind, name, definition] for (kind, name), definition in sorted(lines.items())]
-
-
-def from_json(value: object) -> Lines:
-    rows = cast("list[tuple[str, str, str]]", value)
-    return {(kind, name): definition for kind, name, definition in rows}
 
 
 def healing(difference: Difference, behind: str) -> str:

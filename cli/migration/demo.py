@@ -134,8 +134,7 @@ def _play(scene: Scene, say: Callable[[str], None], rehearsals: int) -> Result:
     for number in range(1, rehearsals + 1):
         look = orders.looking(name)
         record = rehearsal.rehearse(look)
-        look.source.close()
-        look.target.close()
+        look.close()
         say(f"rehearsal {number}: cutover {_total(record):.1f} s, revert {record['revert']} s")
     for what, give in (
         ("cutover", lambda: orders.cutover(name)),

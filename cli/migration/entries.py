@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from os import stat_result
 from typing import Final, Literal, NamedTuple, Protocol
 
-from cli.migration.preflight import Finding
+from cli.migration.engine import Finding
 
 BLOCK: Final = 1 << 20
 # A mode, an owner or a time that the place cannot tell.

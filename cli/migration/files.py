@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from cli.migration.engine import Finding
 from cli.migration.entries import (
     UNKNOWN,
     Entry,
@@ -26,7 +27,6 @@ from cli.migration.entries import (
 )
 from cli.migration.folder import Folder
 from cli.migration.manifest import Manifest, Sum, SumRow
-from cli.migration.preflight import Finding
 from cli.migration.spec import Files, Target
 from infra.errors import FirstbellError, MismatchError
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from cli.migration.engine import Finding
 from cli.migration.entries import (
     BLOCK,
     UNKNOWN,
@@ -21,7 +22,6 @@ from cli.migration.entries import (
     of_stat,
     owners_differ,
 )
-from cli.migration.preflight import Finding
 from infra.errors import FirstbellError, InputError
 
 PART: Final = ".firstbell-part-"

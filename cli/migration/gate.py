@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from cli.migration import budget, catalogue
+from cli.migration import budget
 from cli.migration.durations import parse_duration, show_duration
 from cli.migration.journal import Journal
 from cli.migration.machine import Run
@@ -60,11 +60,11 @@ def live_estimates(run: Run, done: list[budget.Rehearsal]) -> dict[str, float]:
     estimates: dict[str, float] = {"switch": run.spec.switch.old_ttl.total_seconds()}
     if run.rehearsing:
         return {}
-    slot = run.source.slot(run.forward.name)
+    stream = run.engine.stream("forward")
     rate = run.journal.fact("apply rate")
-    if slot is not None and isinstance(rate, int | float) and rate > 0:
-        estimates["drain"] = slot.behind_bytes / rate
-    rows, _ = catalogue.row_estimates(run.source)
+    if stream is not None and isinstance(rate, int | float) and rate > 0:
+        estimates["drain"] = stream.behind_bytes / rate
+    rows, _ = run.engine.sizes()
     if done and done[-1].rows:
         # A scratch copy of today's size: more rows take proportionally longer.
         estimates["verify"] = done[-1].steps.get("verify", 0.0) * rows / done[-1].rows
@@ -108,17 +108,17 @@ def evaluate(run: Run) -> list[Item]:
     items.append(
         Item("schema", not changed, "; ".join(str(each) for each in changed[:5]) or "equal", True)
     )
-    ready, total = run.target.relations_ready(run.forward.name)
+    ready, total = run.engine.tables_ready()
     items.append(Item("tables", ready == total > 0, f"{ready} of {total} follow the stream"))
-    slot = run.source.slot(run.forward.name)
-    if slot is None or slot.lost:
-        items.append(Item("slot", False, "lost: firstbell migrate abort --discard"))
+    stream = run.engine.stream("forward")
+    if stream is None or stream.lost:
+        items.append(Item("replication", False, "lost: firstbell migrate abort --discard"))
     else:
         items.append(
             Item(
                 "lag",
-                slot.behind_bytes <= MOST_LAG_BYTES,
-                f"{slot.behind_bytes / 1e6:.1f} MB behind",
+                stream.behind_bytes <= MOST_LAG_BYTES,
+                f"{stream.behind_bytes / 1e6:.1f} MB behind",
             )
         )
     if run.source.prepared_transactions():

@@ -19,8 +19,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import psycopg
-
+from cli.migration.engine import Engine, NeedsHumanError, Server
 from cli.migration.journal import Journal
 from cli.migration.phases import (
     ABORTABLE,
@@ -37,7 +36,6 @@ from cli.migration.phases import (
     START,
     TIMED,
 )
-from cli.migration.postgres import Server
 from cli.migration.spec import Spec
 from infra.errors import FirstbellError, InputError, MismatchError
 
@@ -59,15 +57,6 @@ class GoBack(Exception):  # noqa: N818 (an order, not a fault)
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Link:
-    """One direction of replication; publication, slot and subscription share its name."""
-
-    name: str
-    publisher: Server
-    subscriber: Server
-
-
 @dataclass
 class Run:
     """What an action is handed."""
@@ -75,8 +64,7 @@ class Run:
     name: str
     spec: Spec
     journal: Journal
-    source: Server
-    target: Server
+    engine: Engine
     trees: Sequence[Tree] = ()
     accepted: frozenset[str] = frozenset()
     rehearsing: bool = False
@@ -87,12 +75,17 @@ class Run:
     window: timedelta | None = None
 
     @property
-    def forward(self) -> Link:
-        return Link(f"{self.source.base}_fwd", self.source, self.target)
+    def source(self) -> Server:
+        return self.engine.source
 
     @property
-    def back(self) -> Link:
-        return Link(f"{self.source.base}_back", self.target, self.source)
+    def target(self) -> Server:
+        return self.engine.target
+
+    def close(self) -> None:
+        """Close the connections to both databases; they are opened again when needed."""
+        self.source.close()
+        self.target.close()
 
     def effect(self, step: str, do: Callable[[], object], **data: object) -> None:
         """Make one idempotent change: intent, effect, evidence."""
@@ -232,17 +225,13 @@ def drive(run: Run, table: Table, *, rest: Callable[[Run], None] | None = None) 
         else:
             try:
                 rest(run)
-            except _AWAY as error:
+            except run.engine.away as error:
                 _away(run, error)
 
 
-# A server or the network is away: look again until it is back or the time is over.
-_AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, ConnectionError)
-
-
 def _away(run: Run, error: Exception) -> None:
-    run.source.close()
-    run.target.close()
+    """A server or the network is away: look again until it is back or the time is over."""
+    run.close()
     run.journal.show(trouble=f"{run.journal.current.state}: {str(error).strip()}")
     time.sleep(_RETRY_SECONDS)
 
@@ -255,7 +244,7 @@ def _step(run: Run, state: State) -> None:
         run.checkpoint()
     except GoBack as order:
         _turn(run, order.code, order.reason)
-    except _AWAY as error:
+    except run.engine.away as error:
         _away(run, error)
         try:
             run.checkpoint()
@@ -276,12 +265,6 @@ def _step(run: Run, state: State) -> None:
     else:
         run.journal.show(trouble=None)
         _advance(run, state.name)
-
-
-class NeedsHumanError(FirstbellError):
-    """Nothing automatic is safe any more."""
-
-    exit_code = HUMAN
 
 
 def _ordered(run: Run) -> str | None:
@@ -329,12 +312,13 @@ def _advance(run: Run, state: str) -> None:
 
 
 def _way_back_lost(run: Run) -> bool:
-    """Whether the target's slot is gone; users stay there then, as a fence would strand them."""
-    slot = run.target.slot(run.back.name)
-    if slot is not None and not slot.lost:
+    """Whether nothing can flow back; users stay there then, as a fence would strand them."""
+    if not run.engine.lost("back"):
         return False
     run.journal.remember("reverse lost", value=True)
-    text = "the way back is lost: the target's replication slot is gone; users stay on the target"
+    text = (
+        "the way back is lost: replication from the target cannot go on; users stay on the target"
+    )
     run.journal.go("hold", goal="cutover", outcome=(HUMAN, text))
     return True
 

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-import psycopg
-
-from cli.migration import durations, gate, preflight, runner, schema, states, supervisor
+from cli.migration import durations, gate, runner, states, supervisor
+from cli.migration.engine import Finding
 from cli.migration.journal import Event, Journal, root
 from cli.migration.machine import Run
 from cli.migration.phases import (
@@ -51,8 +50,8 @@ def reach(run: Run) -> None:
     """Raises InputError when a server does not answer, or refuses our role."""
     for server in (run.source, run.target):
         try:
-            server.one("SELECT 1")
-        except psycopg.OperationalError as error:
+            server.ping()
+        except run.engine.away as error:
             raise InputError(
                 f"the {server.side} {server.address} does not let us in",
                 where=f"{server.side}.dsn",
@@ -61,7 +60,7 @@ def reach(run: Run) -> None:
             ) from error
 
 
-def check(migration: str, accepted: Iterable[str] = ()) -> list[preflight.Finding]:
+def check(migration: str, accepted: Iterable[str] = ()) -> list[Finding]:
     """Preflight: everything found, blockers first; changes nothing."""
     run = looking(migration, accepted)
     try:
@@ -69,11 +68,10 @@ def check(migration: str, accepted: Iterable[str] = ()) -> list[preflight.Findin
         for server in (run.source, run.target):
             if server.installed():
                 server.refuse_other_owner(run.journal.uuid)
-        schema.find_program("pg_dump", run.target.version)
-        return preflight.inspect(run)
+        run.engine.find_programs()
+        return states.findings(run)
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
 
 
 def start(migration: str, accepted: Iterable[str] = ()) -> None:
@@ -145,8 +143,7 @@ def evaluate(migration: str, window: timedelta | None = None) -> list[gate.Item]
         reach(run)
         return gate.evaluate(run)
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
 
 
 def abort(migration: str, *, discard: bool = False) -> int:
@@ -166,7 +163,7 @@ def revert(migration: str) -> int:
     journal = opened(migration)
     if journal.fact("reverse lost"):
         error = FirstbellError(
-            "the way back is lost: the target's replication slot is gone",
+            "the way back is lost: replication from the target cannot go on",
             fix="users stay on the target; firstbell migrate commit, or restore a backup",
         )
         error.exit_code = HUMAN
@@ -263,18 +260,18 @@ def adopt(migration: str) -> str:
             raise InputError(
                 f"neither side knows migration {migration!r}", fix="firstbell migrate start"
             )
-        owner = source.rows("SELECT migration, journal::text FROM firstbell.owner")
-        if not owner or owner[0][0] != migration:
-            raise InputError(f"the source belongs to migration {owner[0][0]!r}")
+        owner = source.owner()
+        if owner is None or owner[0] != migration:
+            raise InputError(f"the source belongs to migration {owner and owner[0]!r}")
         open_source, open_target = source.open_to_applications(), target.open_to_applications()
-        forward = target.subscription(run.forward.name) is not None
-        back = source.subscription(run.back.name) is not None
-        copied = bool(target.one("SELECT 1 FROM firstbell.made WHERE what = 'copied'"))
+        forward = run.engine.subscribed("forward")
+        back = run.engine.subscribed("back")
+        copied = target.copied()
         if open_target and back and not open_source:
             state, goal, direction = "hold", "cutover", "forward"
         elif open_source and forward and not open_target:
             state, goal, direction = "soak", "soak", "forward"
-        elif open_source and not open_target and copied and source.slot(run.forward.name):
+        elif open_source and not open_target and copied and not run.engine.lost("forward"):
             # On the way back, users are in already and replication is not armed yet.
             state, goal, direction = "abort", "back", "back"
         elif open_source and not open_target and not copied:
@@ -289,7 +286,7 @@ def adopt(migration: str) -> str:
                 "what stands on the databases fits no state of a migration",
                 fix="look at it with a person who knows both databases",
             )
-        journal = Journal.create(path, migration, identity=str(owner[0][1]))
+        journal = Journal.create(path, migration, identity=owner[1])
         journal.remember("turned", {"code": 0, "reason": "the journal was lost", "from": "adopt"})
         journal.go(state, goal=goal, direction=direction, adopted=True)
         if state in ("soak", "hold"):
@@ -297,7 +294,6 @@ def adopt(migration: str) -> str:
             states.remember_baseline(run)
         journal.close()
     finally:
-        run.source.close()
-        run.target.close()
+        run.close()
     supervisor.ensure(migration)
     return state

@@ -69,6 +69,7 @@ class Slot:
     status: str | None
     behind_bytes: int
     retained_bytes: int
+    confirmed_bytes: int
 
     @property
     def lost(self) -> bool:
@@ -193,6 +194,9 @@ class Server:
             # The context below the first line quotes the statement as it ran.
             raise type(error)(error.diag.message_primary or type(error).__name__) from None
 
+    def ping(self) -> None:
+        self.one("SELECT 1")
+
     # What it is
 
     @property
@@ -306,6 +310,15 @@ class Server:
                     fix="go on there, or `firstbell migrate adopt` when that journal is lost",
                 )
 
+    def owner(self) -> tuple[str, str] | None:
+        """Migration and journal that signed this database."""
+        found = self.rows("SELECT migration, journal::text FROM firstbell.owner")
+        return (str(found[0][0]), str(found[0][1])) if found else None
+
+    def copied(self) -> bool:
+        """Whether the first copy into this database was complete."""
+        return bool(self.one("SELECT 1 FROM firstbell.made WHERE what = 'copied'"))
+
     def installed(self) -> bool:
         return self.one("SELECT to_regclass('firstbell.owner')::text") is not None
 
@@ -376,9 +389,13 @@ class Server:
                 self.run(f"ALTER ROLE {ident(role)} NOLOGIN")
         return roles
 
+    def fenced_roles(self) -> list[str]:
+        """Those whose login was taken away."""
+        return [str(name) for (name,) in self.rows("SELECT name FROM firstbell.role ORDER BY 1")]
+
     def lift(self) -> list[str]:
         """Give the login back to those who had it."""
-        roles = [str(name) for (name,) in self.rows("SELECT name FROM firstbell.role ORDER BY 1")]
+        roles = self.fenced_roles()
         for role in roles:
             with self.conn.transaction():
                 if self.one("SELECT 1 FROM pg_roles WHERE rolname = %s", role):
@@ -466,14 +483,16 @@ class Server:
         found = self.rows(
             "SELECT active, wal_status,"
             " greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn))::bigint,"
-            " greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))::bigint"
+            " greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))::bigint,"
+            " pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint"
             " FROM pg_replication_slots WHERE slot_name = %s",
             name,
         )
         if not found:
             return None
-        active, status, behind, retained = found[0]
-        return Slot(bool(active), status, int(behind or 0), int(retained or 0))
+        active, status, *sizes = found[0]
+        behind, retained, confirmed = (int(size or 0) for size in sizes)
+        return Slot(bool(active), status, behind, retained, confirmed)
 
     def ensure_slot(self, name: str) -> None:
         """A logical slot; waits for transactions that are running."""

@@ -1,4 +1,4 @@
-"""Looks at both databases before anything is changed, and explains what stands in the way.
+"""Looks at both PostgreSQL databases before anything is changed, and explains what is in the way.
 
 Nothing here changes either side. What cannot come back later is refused, or accepted by name
 (`--accept NAME`) and then named in the runbook.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import conninfo
 
 from cli.migration import catalogue
+from cli.migration.engine import Finding
 from cli.migration.postgres import Server, ident
 
 if TYPE_CHECKING:
@@ -26,47 +26,18 @@ NEWEST: Final = 18
 _SLOTS_NEEDED: Final = 3
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing preflight saw."""
-
-    name: str
-    # A blocker is never let through; `accept` is when a person accepts it by name.
-    severity: Literal["blocker", "accept", "note"]
-    detail: str
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.detail}" + (f" (fix: {self.fix})" if self.fix else "")
-
-    def blocks(self, accepted: frozenset[str]) -> bool:
-        """Whether the migration must not start."""
-        return self.severity == "blocker" or (
-            self.severity == "accept" and self.name not in accepted
-        )
-
-
-def inspect(run: Run) -> list[Finding]:
-    """Everything worth knowing, blockers first.
+def inspect(run: Run, source: Server, target: Server) -> Iterator[Finding]:
+    """Everything worth knowing about both databases.
 
     Raises:
         psycopg.OperationalError: a server cannot be reached.
     """
-    found = list(_sides(run.source, run.target, rehearsing=run.rehearsing))
-    for server, other in ((run.source, run.target), (run.target, run.source)):
-        found += _server(server, rehearsing=run.rehearsing)
-        found += _network(server, other)
-    found += _source(run.source, run.target)
-    found += _target(run)
-    for tree in run.trees:
-        found += tree.preflight()
-    if run.spec.switch.route53 is not None and not run.rehearsing:
-        # It reports findings too, and so knows this module.
-        from cli.migration import route53
-
-        found += route53.preflight(run.spec.switch.route53)
-    order = {"blocker": 0, "accept": 1, "note": 2}
-    return sorted(found, key=lambda finding: order[finding.severity])
+    yield from _sides(source, target, rehearsing=run.rehearsing)
+    for server, other in ((source, target), (target, source)):
+        yield from _server(server, rehearsing=run.rehearsing)
+        yield from _network(server, other)
+    yield from _source(source, target)
+    yield from _target(run, source, target)
 
 
 def _identity(server: Server) -> tuple[object, str]:
@@ -347,8 +318,7 @@ def _source(source: Server, target: Server) -> Iterator[Finding]:
             )
 
 
-def _target(run: Run) -> Iterator[Finding]:
-    target = run.target
+def _target(run: Run, source: Server, target: Server) -> Iterator[Finding]:
     if target.installed():
         return
     relations = [*catalogue.tables(target), *catalogue.unlogged(target)]
@@ -359,7 +329,7 @@ def _target(run: Run) -> Iterator[Finding]:
             f"the target has tables: {', '.join(relations[:5])}",
             "name an empty database; nothing is ever overwritten",
         )
-    _, size = catalogue.row_estimates(run.source)
+    _, size = catalogue.row_estimates(source)
     free = run.spec.target.free_bytes
     if free is not None and free < size * 1.3:
         yield Finding(

@@ -8,7 +8,7 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.migration.preflight import Finding
+from cli.migration.engine import Finding
 from cli.migration.spec import Route53
 from infra.errors import FirstbellError
 

@@ -16,16 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-import psycopg
 from filelock import Timeout
 
-from cli.migration import catalogue, checksums, files, locks, named, spec
+from cli.migration import engines, files, locks, named, spec
+from cli.migration.engine import WAYS
 from cli.migration.journal import Current, Journal, root
 from cli.migration.machine import GoBack, Run, drive
 from cli.migration.phases import (
     FINAL,
 )
-from cli.migration.postgres import RunnerLock, Server
 from cli.migration.states import STATES, drift
 from infra.errors import FirstbellError, InputError
 
@@ -35,21 +34,6 @@ DDL_SECONDS: Final = 3.0
 FILES_SECONDS: Final = 60.0
 CHECKSUM_SECONDS: Final = 3600.0
 _LOCK_SECONDS: Final = 20.0
-
-
-def servers(migration: str, read: spec.Spec) -> tuple[Server, Server]:
-    """Both sides, as the migration's file names them; nothing is connected yet.
-
-    Raises:
-        InputError: a reference leads nowhere.
-    """
-    where = f"{named.folder() / migration}.yaml"
-    made: list[Server] = []
-    for side, database in (("source", read.source), ("target", read.target)):
-        dsn = spec.connection(database.dsn, f"{where}: {side}.dsn")
-        peer = spec.connection(database.peer_dsn, f"{where}: {side}.peer_dsn")
-        made.append(Server(side, dsn, peer, migration))
-    return made[0], made[1]
 
 
 def trees(migration: str, read: spec.Spec) -> list[files.Tree]:
@@ -64,14 +48,12 @@ def build(migration: str, journal: Journal) -> Run:
         InputError: the migration's file or a secret is not usable.
     """
     read = spec.load(named.folder() / f"{migration}.yaml")
-    source, target = servers(migration, read)
     accepted = journal.fact("accepted")
     return Run(
         name=f"{os.uname().nodename}:{os.getpid()}",
         spec=read,
         journal=journal,
-        source=source,
-        target=target,
+        engine=engines.between(migration, read),
         trees=trees(migration, read),
         accepted=frozenset(str(each) for each in accepted)
         if isinstance(accepted, list)
@@ -86,7 +68,7 @@ class Watch(threading.Thread):
         super().__init__(name="watch", daemon=True)
         self._watched = run
         self._keep = keep
-        self._run = Run(run.name, run.spec, run.journal, run.source.clone(), run.target.clone())
+        self._run = Run(run.name, run.spec, run.journal, run.engine.clone())
         self._ended = threading.Event()
         self._last_ddl = 0.0
         self._last_lag: tuple[float, int] | None = None
@@ -102,22 +84,20 @@ class Watch(threading.Thread):
             self._end_what_is_late()
             try:
                 self.look()
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except self._run.engine.away as error:
                 self._run.journal.show(unreachable=str(error).strip())
-                self._run.source.close()
-                self._run.target.close()
-            except psycopg.Error as error:
+                self._run.close()
+            except self._run.engine.errors as error:
                 # An object that is being made or dropped this moment; the next look sees it.
                 self._run.journal.show(watch=str(error).strip())
-        self._run.source.close()
-        self._run.target.close()
+        self._run.close()
 
     def _end_what_is_late(self) -> None:
         """A long statement cannot look at the clock itself."""
         try:
             self._watched.checkpoint()
         except GoBack:
-            with suppress(psycopg.Error):
+            with suppress(*self._watched.engine.errors):
                 self._watched.source.cancel()
                 self._watched.target.cancel()
 
@@ -127,53 +107,36 @@ class Watch(threading.Thread):
         now = journal.current
         writable = {s.side: s.open_to_applications() for s in (run.source, run.target)}
         journal.show(writable=writable, unreachable=None)
-        for link in (run.forward, run.back):
-            slot = link.publisher.slot(link.name)
-            if slot is None:
-                journal.show(**{link.name: None})
-                if link is run.back and now.state == "hold":
-                    journal.remember("reverse lost", value=True)
-                continue
-            journal.show(
-                **{
-                    link.name: {
-                        "behind_bytes": slot.behind_bytes,
-                        "retained_bytes": slot.retained_bytes,
-                        "active": slot.active,
-                        "lost": slot.lost,
-                        "errors": link.subscriber.apply_errors(link.name),
-                    }
-                }
-            )
-            if slot.lost and now.state == "hold":
-                journal.remember("reverse lost", value=True)
-        self._apply_rate()
+        streams = {way: run.engine.stream(way) for way in WAYS}
+        for way, stream in streams.items():
+            shown = None if stream is None else vars(stream)
+            journal.show(**{f"replication {way}": shown})
+        back = streams["back"]
+        if now.state == "hold" and (back is None or back.lost):
+            journal.remember("reverse lost", value=True)
+        forward = streams["forward"]
+        self._apply_rate(None if forward is None else forward.applied_bytes)
         if now.state in ("soak", "hold") and time.monotonic() - self._last_ddl >= DDL_SECONDS:
             self._last_ddl = time.monotonic()
             self._ddl(now.state)
 
-    def _apply_rate(self) -> None:
-        """Bytes a second that the target applies, from how the lag shrinks while WAL is written."""
-        flushed = self._run.source.one(
-            "SELECT pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint FROM pg_replication_slots"
-            " WHERE slot_name = %s",
-            self._run.forward.name,
-        )
-        if flushed is None:
+    def _apply_rate(self, applied: int | None) -> None:
+        """Bytes a second that the target applies, from how far it came since the last look."""
+        if applied is None:
             return
         at = time.monotonic()
-        if self._last_lag is not None and flushed > self._last_lag[1]:
-            rate = (flushed - self._last_lag[1]) / (at - self._last_lag[0])
+        if self._last_lag is not None and applied > self._last_lag[1]:
+            rate = (applied - self._last_lag[1]) / (at - self._last_lag[0])
             best = self._run.journal.fact("apply rate")
             # What is applied in quiet times says nothing about what could be.
             if not isinstance(best, int | float) or rate > best:
                 self._run.journal.remember("apply rate", rate)
-        self._last_lag = (at, int(flushed))
+        self._last_lag = (at, applied)
 
     def _ddl(self, state: str) -> None:
         found = drift(self._run)
         behind = "target" if state == "soak" else "source"
-        alarms = {str(each): catalogue.healing(each, behind) for each in found}
+        alarms = {str(each): self._run.engine.healing(each, behind) for each in found}
         self._run.journal.show(drift=[{"what": w, "heal": h} for w, h in alarms.items()])
         for what, heal in alarms.items():
             if what not in self._alarmed:
@@ -191,6 +154,8 @@ class Rest:
     def __call__(self, run: Run) -> None:
         run.stop()
         now = run.journal.current
+        if now.goal != "pause":
+            run.engine.keep_up(run)
         if now.state == "soak":
             self._pause_or_go(run, now.goal)
         if run.trees and time.monotonic() >= self._next_files and now.goal != "pause":
@@ -237,17 +202,15 @@ class Rest:
 
     @staticmethod
     def _pause_or_go(run: Run, goal: str) -> None:
-        found = run.target.subscription(run.forward.name)
-        if found is None:
+        engine = run.engine
+        if not engine.subscribed("forward"):
             return
-        if goal == "pause" and found[1]:
-            run.effect("pause", lambda: run.target.disable_subscription(run.forward.name))
-            run.journal.outcome(0, "paused; the source keeps WAL meanwhile")
-        elif goal == "soak" and not found[1]:
-            run.effect(
-                "resume",
-                lambda: run.target.run(f'ALTER SUBSCRIPTION "{run.forward.name}" ENABLE'),
-            )
+        running = engine.running("forward")
+        if goal == "pause" and running:
+            run.effect("pause", lambda: engine.halt("forward"))
+            run.journal.outcome(0, "paused; the source keeps its log meanwhile")
+        elif goal == "soak" and not running:
+            run.effect("resume", lambda: engine.go_on("forward"))
             run.journal.outcome(0, "replicating again")
 
 
@@ -257,25 +220,13 @@ class _OrderedError(Exception):
 
 def compare(run: Run) -> dict[str, object]:
     """Compare every row while users write, and remember what was found."""
-    source, target = run.source.clone(), run.target.clone()
-
-    def settle() -> None:
-        token, _ = source.put_token()
-        deadline = time.monotonic() + 30
-        while not target.has_token(token) and time.monotonic() < deadline:
-            time.sleep(0.05)
-
     started = time.monotonic()
-    try:
-        rows, found = checksums.compare_live(source, target, settle)
-    finally:
-        source.close()
-        target.close()
+    rows, found = run.engine.compare_live()
     result: dict[str, object] = {
         "at": run.now().isoformat(),
         "rows": rows,
         "seconds": round(time.monotonic() - started, 3),
-        "differences": [str(each) for each in found],
+        "differences": found,
     }
     run.journal.remember("last verification", result)
     run.journal.note("compared", **result)
@@ -293,14 +244,14 @@ def carry(
 
     `keep` is called every second while the watch is on.
     """
-    lock = RunnerLock(run.source)
+    lock = run.engine.lock()
     taken: list[InputError] = []
     stop = run.stop
 
     def look_after() -> None:
         keep()
         # Its session died when the source was restarted; nobody else may have taken it.
-        with suppress(psycopg.OperationalError):
+        with suppress(*run.engine.away):
             try:
                 lock.hold()
             except InputError as error:
@@ -314,8 +265,8 @@ def carry(
     run.stop = stop_when_taken
     thread = Watch(run, look_after) if watch else None
     try:
-        _retry(lock.take)
-        _retry(lambda: run.source.refuse_other_owner(run.journal.uuid))
+        _retry(run, lock.take)
+        _retry(run, lambda: run.source.refuse_other_owner(run.journal.uuid))
         if thread is not None:
             thread.start()
         return drive(run, STATES, rest=rest)
@@ -324,17 +275,16 @@ def carry(
             thread.end()
         run.stop = stop
         lock.close()
-        run.source.close()
-        run.target.close()
+        run.close()
 
 
-def _retry(do: Callable[[], None]) -> None:
+def _retry(run: Run, do: Callable[[], None]) -> None:
     """A server that restarts is waited for; another owner is not."""
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
             do()
-        except psycopg.OperationalError:
+        except run.engine.away:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
@@ -366,7 +316,7 @@ def main(arguments: list[str]) -> int:
         while journal.current.state not in FINAL:
             try:
                 return carry(run, rest=Rest(), keep=lambda: supervisor.ensure(migration))
-            except psycopg.OperationalError as error:
+            except run.engine.away as error:
                 run.stop()
                 journal.show(trouble=str(error).strip())
                 time.sleep(1)

@@ -9,24 +9,25 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from typing import Final
 
-import psycopg
-
-from cli.migration import catalogue, checksums, preflight, route53, schema
-from cli.migration.files import Tree
-from cli.migration.machine import GoBack, Link, NeedsHumanError, Run, State, Table
-from cli.migration.phases import (
-    BLOCKED,
-    ERROR,
+from cli.migration import route53
+from cli.migration.engine import (
+    NAMED,
+    Difference,
+    Finding,
+    NeedsHumanError,
+    Server,
+    Way,
+    from_json,
+    to_json,
 )
-from cli.migration.postgres import Server, ident
+from cli.migration.files import Tree
+from cli.migration.machine import GoBack, Run, State, Table
+from cli.migration.phases import BLOCKED, ERROR
 from cli.migration.spec import Side, Smoke
 from infra.errors import FirstbellError, InputError, MismatchError
 
-_WAL_CAP: Final = "max_slot_wal_keep_size"
-_NAMED: Final = 20
 _SMOKE_STEP_SECONDS: Final = 0.5
 
 
@@ -37,8 +38,19 @@ def _nothing(_run: Run) -> None:
 # preflight … soak
 
 
+def findings(run: Run) -> list[Finding]:
+    """Everything that preflight finds, blockers first; raises one of the engine's `away`."""
+    found = list(run.engine.inspect(run))
+    for tree in run.trees:
+        found += tree.preflight()
+    if run.spec.switch.route53 is not None and not run.rehearsing:
+        found += route53.preflight(run.spec.switch.route53)
+    order = {"blocker": 0, "accept": 1, "note": 2}
+    return sorted(found, key=lambda finding: order[finding.severity])
+
+
 def _preflight(run: Run) -> None:
-    blockers = [finding for finding in preflight.inspect(run) if finding.blocks(run.accepted)]
+    blockers = [finding for finding in findings(run) if finding.blocks(run.accepted)]
     if blockers:
         raise InputError(
             f"{len(blockers)} blocker{'s' if len(blockers) > 1 else ''}: "
@@ -47,192 +59,23 @@ def _preflight(run: Run) -> None:
         )
 
 
-def _prepare(run: Run) -> None:
-    for side in (run.source, run.target):
-        run.effect(f"install on {side.side}", lambda s=side: s.install(run.journal.uuid, run.name))
-        run.effect(f"cap retained WAL on {side.side}", lambda s=side: _cap_wal(run, s))
-    run.effect("replica identities", lambda: _identities(run.source))
-
-
-def _cap_wal(run: Run, server: Server) -> str:
-    value, origin = server.rows(
-        "SELECT current_setting(%s), source FROM pg_settings WHERE name = %s", _WAL_CAP, _WAL_CAP
-    )[0]
-    if run.rehearsing or not server.superuser or (origin, str(value)) != ("default", "-1"):
-        return f"left at {value}"
-    server.run("INSERT INTO firstbell.made VALUES (%s) ON CONFLICT DO NOTHING", _WAL_CAP)
-    server.run(f"ALTER SYSTEM SET {_WAL_CAP} = '{run.spec.retained_wal}'")
-    server.run("SELECT pg_reload_conf()")
-    return run.spec.retained_wal
-
-
-def _uncap_wal(server: Server) -> None:
-    if server.one("SELECT 1 FROM firstbell.made WHERE what = %s", _WAL_CAP):
-        server.run(f"ALTER SYSTEM RESET {_WAL_CAP}")
-        server.run("SELECT pg_reload_conf()")
-
-
-def _identities(source: Server) -> list[str]:
-    """Give every table without a key an identity, remembering what it had."""
-    changed: list[str] = []
-    for table, index in catalogue.without_identity(source):
-        source.run(
-            "INSERT INTO firstbell.identity SELECT %s, relreplident::text FROM pg_class"
-            " WHERE oid = %s::regclass ON CONFLICT DO NOTHING",
-            table,
-            table,
-        )
-        identity = f"USING INDEX {index}" if index else "FULL"
-        source.patiently(f"ALTER TABLE {table} REPLICA IDENTITY {identity}")
-        changed.append(f"{table} {identity}")
-    return changed
-
-
-def _put_identities_back(server: Server, changed: Sequence[tuple[str, str]]) -> None:
-    for table, was in changed:
-        if server.one("SELECT to_regclass(%s)::text", table):
-            kind = "NOTHING" if was == "n" else "DEFAULT"
-            server.patiently(f"ALTER TABLE {table} REPLICA IDENTITY {kind}")
-
-
-def _prepare_check(run: Run) -> None:
-    left = catalogue.without_identity(run.source)
-    if left:
-        raise FirstbellError(f"tables without replica identity: {', '.join(t for t, _ in left)}")
-
-
-def _schema(run: Run) -> None:
-    if not run.rehearsing:
-        run.effect("copy roles", lambda: schema.copy_roles(run.source, run.target))
-    run.effect("lock the target", run.target.fence)
-    program = schema.find_program("pg_dump", run.target.version)
-    run.effect(
-        "schema before the copy",
-        lambda: schema.restore_before_copy(
-            run.target, schema.dump(run.source, program, "pre-data")
-        ),
-    )
-    run.effect(
-        "keys",
-        lambda: schema.restore(
-            run.target,
-            [e for e in schema.dump(run.source, program, "post-data") if e.needed_for_apply],
-        ),
-    )
-    if not run.rehearsing:
-        run.effect("settings", lambda: schema.copy_settings(run.source, run.target))
-
-
-def _schema_check(run: Run) -> None:
-    kinds = ("schema", "relation", "column", "type", "sequence", "extension")
-    found = [
-        difference
-        for difference in catalogue.differences(
-            catalogue.portable(run.source), catalogue.portable(run.target)
-        )
-        if difference.kind in kinds
-    ]
-    _refuse_differences(found, "the schema on the target is not the source's")
-
-
-def _refuse_differences(found: Sequence[catalogue.Difference], what: str) -> None:
-    if found:
-        raise MismatchError(
-            f"{what}: " + "; ".join(str(each) for each in found[:_NAMED]),
-            fix="; ".join(catalogue.healing(each, "target") for each in found[:_NAMED]),
-        )
-
-
-def _copy(run: Run) -> None:
-    link = run.forward
-    run.effect(
-        "let the replication role read",
-        lambda: link.publisher.grant_reading(catalogue.schemas(link.publisher)),
-    )
-    run.effect(
-        "publication",
-        lambda: link.publisher.ensure_publication(link.name, catalogue.tables(link.publisher)),
-    )
-    # A subscription without its slot cannot be healed: rows would be missing without any error.
-    if link.subscriber.subscription(link.name) and link.publisher.slot(link.name) is None:
-        raise NeedsHumanError(
-            "the replication slot is gone while its subscription exists",
-            fix="firstbell migrate abort --discard, then start again",
-        )
-    run.effect("slot", lambda: link.publisher.ensure_slot(link.name))
-    run.effect(
-        "subscription",
-        lambda: link.subscriber.ensure_subscription(
-            link.name, link.publisher, link.name, link.name, copy=True
-        ),
-    )
-    run.wait("every table's first copy", lambda: _all_ready(run, link))
-    program = schema.find_program("pg_dump", run.target.version)
-    run.effect(
-        "indexes, foreign keys and triggers",
-        lambda: schema.restore(run.target, schema.dump(run.source, program, "post-data")),
-    )
-    run.effect("first statistics", lambda: run.target.run("ANALYZE"))
-
-
-def _all_ready(run: Run, link: Link) -> bool:
-    _refuse_lost_slot(link)
-    ready, total = link.subscriber.relations_ready(link.name)
-    run.journal.show(tables={"ready": ready, "total": total})
-    errors = link.subscriber.apply_errors(link.name)
-    if errors:
-        run.journal.show(trouble=f"{errors} errors while copying; the target's log names them")
-    return ready == total > 0
-
-
-def _refuse_lost_slot(link: Link) -> None:
-    slot = link.publisher.slot(link.name)
-    if slot is None or slot.lost:
-        raise NeedsHumanError(
-            f"the replication slot {link.name} on {link.publisher.side} is lost",
-            why="it kept more WAL than retained_wal allows, or somebody dropped it",
-            fix="firstbell migrate abort --discard, then start again",
-        )
-
-
 def _copy_check(run: Run) -> None:
-    source, target = catalogue.portable(run.source), catalogue.portable(run.target)
-    _refuse_differences(
-        catalogue.differences(source, target), "the schema on the target is not the source's"
-    )
-    run.target.run("INSERT INTO firstbell.made VALUES ('copied') ON CONFLICT DO NOTHING")
+    run.engine.finish_copy()
     remember_baseline(run)
 
 
 def remember_baseline(run: Run) -> None:
     """Keep what views, functions and the like look like on each side, to notice changes."""
-    run.journal.remember(
-        "baseline",
-        {side.side: catalogue.to_json(catalogue.opaque(side)) for side in (run.source, run.target)},
-    )
+    found = run.engine.baseline()
+    run.journal.remember("baseline", {side: to_json(lines) for side, lines in found.items()})
 
 
-def drift(run: Run) -> list[catalogue.Difference]:
+def drift(run: Run) -> list[Difference]:
     """DDL on either side since the copy: between the sides, or against the side's own baseline."""
-    found = catalogue.differences(catalogue.portable(run.source), catalogue.portable(run.target))
-    baseline = run.journal.fact("baseline")
-    if not isinstance(baseline, dict):
-        return found
-    for side in (run.source, run.target):
-        before = catalogue.from_json(baseline[side.side])
-        changed = catalogue.differences(before, catalogue.opaque(side))
-        known = {(each.kind, each.name) for each in found}
-        found += [
-            catalogue.Difference(
-                each.kind,
-                f"{each.name} (on the {side.side}, since the copy)",
-                each.source,
-                each.target,
-            )
-            for each in changed
-            if (each.kind, each.name) not in known
-        ]
-    return found
+    kept = run.journal.fact("baseline")
+    if not isinstance(kept, dict):
+        return run.engine.drift(None)
+    return run.engine.drift({str(side): from_json(lines) for side, lines in kept.items()})
 
 
 # gate … hold
@@ -282,143 +125,28 @@ def _fence_check(run: Run, server: Server) -> None:
         raise FirstbellError(f"a write as an application still works on {server.side}")
 
 
-def _drain(run: Run, link: Link) -> None:
-    lsn: list[str] = []
-
-    def token() -> str:
-        name, position = link.publisher.put_token()
-        lsn.append(position)
-        return name
-
-    run.journal.intent(f"token {link.name}")
-    name = token()
-    run.journal.done(f"token {link.name}", token=name, lsn=lsn[0])
-    run.wait("the token on the other side", lambda: _token_arrived(link, name))
-    run.wait(
-        "everything durable on the other side",
-        lambda: link.publisher.confirmed(link.name, lsn[0]),
-    )
-    ready, total = link.subscriber.relations_ready(link.name)
-    if ready != total:
-        raise FirstbellError(f"{total - ready} tables do not follow the stream")
-
-
-def _token_arrived(link: Link, token: str) -> bool:
-    _refuse_lost_slot(link)
-    return link.subscriber.has_token(token)
-
-
-def _drain_check(run: Run, link: Link) -> None:
-    _refuse_lost_slot(link)
-
-
-def _finalize(run: Run, a: Server, b: Server) -> None:
-    """Bring over what replication does not carry; B's slot does not exist yet."""
-    run.effect(f"sequences to {b.side}", lambda: _sequences(a, b))
-    run.effect(f"unlogged tables to {b.side}", lambda: _unlogged(a, b))
-    run.effect(f"large objects to {b.side}", lambda: _large_objects(a, b))
-    run.effect(f"materialised views on {b.side}", lambda: _refresh(a, b))
-    run.effect(f"statistics on {b.side}", lambda: b.run("ANALYZE"))
+def _finalize(run: Run, way: Way) -> None:
+    """Bring over what replication does not carry; the other direction does not exist yet."""
+    run.engine.finalize(run, way)
+    to = receiver(run, way).side
     for tree in run.trees:
         run.effect(
-            f"files {tree.name} to {b.side}",
-            lambda t=tree: t.carry(to=b.side, fenced=True, stop=run.checkpoint),
+            f"files {tree.name} to {to}",
+            lambda t=tree: t.carry(to=to, fenced=True, stop=run.checkpoint),
         )
 
 
-def _next_value(value: tuple[int, bool, int, int]) -> int:
-    """What the next call would return; with a cache, sessions may have taken values ahead."""
-    last, called, step, cache = value
-    ahead = cache if cache > 1 else 0
-    return last + step * (ahead + (1 if called else 0))
+def receiver(run: Run, way: Way) -> Server:
+    """The side that replication in this direction writes."""
+    return run.target if way == "forward" else run.source
 
 
-def _sequences(a: Server, b: Server) -> int:
-    """Carry values as they are, never backwards; how many were moved."""
-    moved = 0
-    theirs = catalogue.sequences(b)
-    for name, (last, called, step, cache) in catalogue.sequences(a).items():
-        mine = (last, called, step, cache)
-        there = theirs[name]
-        # Where B is further along (in the sequence's own direction), it stays.
-        if (_next_value(mine) - _next_value((*there[:2], step, 1))) * step <= 0:
-            continue
-        value = last + (step * cache if cache > 1 and called else 0)
-        b.run("SELECT setval(%s::regclass, %s, %s)", name, value, called)
-        moved += 1
-    return moved
+def giver(run: Run, way: Way) -> Server:
+    """The side that replication in this direction reads."""
+    return run.source if way == "forward" else run.target
 
 
-def _sequence_problems(a: Server, b: Server) -> list[str]:
-    theirs = catalogue.sequences(b)
-    return [
-        f"sequence {name} is behind"
-        for name, mine in catalogue.sequences(a).items()
-        if (_next_value((*mine[:3], 1)) - _next_value((*theirs[name][:3], 1))) * mine[2] > 0
-    ]
-
-
-def _unlogged(a: Server, b: Server) -> list[str]:
-    names = catalogue.unlogged(a)
-    for name in names:
-        columns = ", ".join(
-            ident(str(column))
-            for (column,) in a.rows(
-                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
-                " AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
-                name,
-            )
-        )
-        with b.conn.transaction():
-            b.run("SET LOCAL session_replication_role = replica")
-            b.run(f"DELETE FROM {name}")
-            with (
-                a.conn.cursor().copy(f"COPY {name} ({columns}) TO STDOUT".encode()) as reader,
-                b.conn.cursor().copy(f"COPY {name} ({columns}) FROM STDIN".encode()) as writer,
-            ):
-                for block in reader:
-                    writer.write(block)
-    return names
-
-
-_LARGE_OBJECTS: Final = (
-    "SELECT m.oid::bigint, md5(lo_get(m.oid)), pg_get_userbyid(m.lomowner),"
-    " coalesce(m.lomacl::text, '') FROM pg_largeobject_metadata m ORDER BY 1"
-)
-
-
-def _large_objects(a: Server, b: Server) -> int:
-    """Make B's large objects A's, with their owners; how many were moved."""
-    mine = {row[0]: row[1:] for row in a.rows(_LARGE_OBJECTS)}
-    theirs = {row[0]: row[1:] for row in b.rows(_LARGE_OBJECTS)}
-    changed = [oid for oid in mine if mine[oid] != theirs.get(oid)]
-    for oid in theirs.keys() - mine.keys():
-        b.run("SELECT lo_unlink(%s::oid)", oid)
-    for oid in changed:
-        content = a.one("SELECT lo_get(%s::oid)", oid)
-        with b.conn.transaction():
-            if oid in theirs:
-                b.run("SELECT lo_unlink(%s::oid)", oid)
-            b.run("SELECT lo_from_bytea(%s::oid, %s)", oid, content)
-            b.run(f"ALTER LARGE OBJECT {oid} OWNER TO {ident(str(mine[oid][1]))}")
-            for grantee, privilege in a.rows(
-                "SELECT coalesce(quote_ident(r.rolname), 'PUBLIC'), x.privilege_type"
-                " FROM pg_largeobject_metadata m, aclexplode(m.lomacl) x"
-                " LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE m.oid = %s",
-                oid,
-            ):
-                b.run(f"GRANT {privilege} ON LARGE OBJECT {oid} TO {grantee}")
-    return len(changed)
-
-
-def _refresh(a: Server, b: Server) -> list[str]:
-    filled = [name for name, populated in catalogue.materialised(a) if populated]
-    for name in filled:
-        b.run(f"REFRESH MATERIALIZED VIEW {name}")
-    return filled
-
-
-def _verify(run: Run, a: Server, b: Server) -> None:
+def _verify(run: Run, way: Way) -> None:
     """Compare everything, both sides fenced.
 
     Raises:
@@ -426,97 +154,58 @@ def _verify(run: Run, a: Server, b: Server) -> None:
     """
     run.journal.intent("verify")
     problems = [str(each) for each in drift(run)]
-    problems += _sequence_problems(a, b)
-    tables = [*catalogue.tables(a), *catalogue.unlogged(a)]
-    if set(tables) == {*catalogue.tables(b), *catalogue.unlogged(b)}:
-        started = time.monotonic()
-        sums = checksums.sum_tables(
-            a,
-            b,
-            tables,
-            progress=lambda done, rows: run.journal.show(
-                verify={"tables": done, "of": len(tables), "rows": rows}
-            ),
-            stop=run.checkpoint,
-        )
-        problems += [str(each) for each in checksums.explain(a, b, sums)]
-        rows, seconds = sum(pair[0].rows for pair in sums.values()), time.monotonic() - started
-    else:
-        rows, seconds = 0, 0.0
-        problems.append("the sides do not have the same tables")
-    large = [side.rows(_LARGE_OBJECTS) for side in (a, b)]
-    if large[0] != large[1]:
-        problems.append("large objects differ")
+    compared = run.engine.compare(run, way)
+    problems += compared.problems
     files = 0
     for tree in run.trees:
-        compared, different = tree.compare(stop=run.checkpoint)
-        files += compared
+        held, different = tree.compare(stop=run.checkpoint)
+        files += held
         problems += different
-        problems += _moodle_files(run, tree, a, b)
+        problems += _moodle_files(run, tree, way)
     if problems:
         raise MismatchError(
             f"{len(problems)} difference{'s' if len(problems) > 1 else ''} between the sides: "
-            + "; ".join(problems[:_NAMED]),
+            + "; ".join(problems[:NAMED]),
             fix="users are back on the source; heal what is named and verify again:"
             " firstbell migrate verify",
         )
     run.journal.done(
         "verify",
-        rows=rows,
-        seconds=round(seconds, 3),
-        tables=len(tables),
+        rows=compared.rows,
+        seconds=compared.seconds,
+        tables=compared.tables,
         files=files,
-        large_objects=len(large[0]),
+        **compared.also,
         all_rows=True,
     )
 
 
-def _moodle_files(run: Run, tree: Tree, a: Server, b: Server) -> list[str]:
+def _moodle_files(run: Run, tree: Tree, way: Way) -> list[str]:
     """Hold a Moodle filedir against the table that names its contents.
 
-    A content that A lacks as well was lost before we came: it is noted and blocks nothing.
+    A content that the giving side lacks as well was lost before we came: it is noted and blocks
+    nothing.
     """
     if tree.spec.layout != "moodle":
         return []
-    table = b.one(
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute t ON t.attrelid = c.oid"
-        " WHERE c.relkind = 'r' AND c.relname LIKE '%\\_files' AND t.attname = 'contenthash'"
-        " ORDER BY c.relname = 'mdl_files' DESC LIMIT 1"
-    )
-    if table is None:
+    a, b = giver(run, way).side, receiver(run, way)
+    found = run.engine.moodle_contents(b)
+    if found is None:
         return []
-    named = {str(row[0]).strip() for row in b.rows(f"SELECT DISTINCT contenthash FROM {table}")}
+    table, named = found
     lacking = named - tree.content_hashes("target" if b.side == "target" else "source")
-    before = lacking - tree.content_hashes("target" if a.side == "target" else "source")
+    before = lacking - tree.content_hashes("target" if a == "target" else "source")
     if before:
         run.journal.note("contents that neither side has", count=len(before))
     return [f"content {name} of {table} is missing on the {b.side}" for name in lacking - before]
 
 
-def _flip(run: Run, old: Link, new: Link) -> None:
-    """Turn replication round. Both sides are fenced, and the old direction is drained."""
-    a, b = old.publisher, old.subscriber
-    run.effect(f"stop {old.name}", lambda: b.disable_subscription(old.name))
-    run.effect(
-        f"publication {new.name}", lambda: b.ensure_publication(new.name, catalogue.tables(b))
-    )
-    run.effect(f"reading role on {b.side}", lambda: b.grant_reading(catalogue.schemas(b)))
-    run.effect(f"slot {new.name}", lambda: b.ensure_slot(new.name))
-    run.effect(
-        f"subscription {new.name}",
-        lambda: a.ensure_subscription(new.name, b, new.name, new.name, copy=False),
-    )
-    run.effect(f"drop subscription {old.name}", lambda: b.drop_subscription(old.name))
-    run.effect(f"drop slot {old.name}", lambda: a.drop_slot(old.name))
-
-
-def _flip_check(run: Run, new: Link) -> None:
+def _flip_check(run: Run, new: Way) -> None:
     """A token comes back before the other side may open."""
     for server in (run.source, run.target):
         if server.login_roles():
             raise FirstbellError(f"{server.side} is not fenced while replication turns")
-    _drain(run, new)
+    run.engine.drain(run, new)
 
 
 def _open_side(run: Run, server: Server) -> None:
@@ -586,60 +275,15 @@ def _try_smoke(run: Run, test: Smoke) -> str | None:
 def _commit(run: Run) -> None:
     """The point of no return: the source stays fenced, everything of ours goes."""
     if run.source.installed():
-        run.journal.remember(
-            "fenced for good",
-            [str(name) for (name,) in run.source.rows("SELECT name FROM firstbell.role")],
-        )
+        run.journal.remember("fenced for good", run.source.fenced_roles())
     for tree in run.trees:
         run.effect(f"deferred deletions of {tree.name}", lambda t=tree: t.delete_deferred())
-    _remove(run)
-
-
-def _remove(run: Run) -> None:
-    """Remove both directions and whatever else is ours; what is already gone stays gone."""
-    for link in (run.forward, run.back):
-        run.effect(
-            f"remove subscription {link.name}",
-            lambda li=link: _drop_with_sync_slots(li),
-        )
-        run.effect(f"remove slot {link.name}", lambda li=link: li.publisher.drop_slot(li.name))
-        run.effect(
-            f"remove publication {link.name}",
-            lambda li=link: li.publisher.drop_publication(li.name),
-        )
-    changed: list[tuple[str, str]] = []
-    if run.source.installed():
-        changed = [
-            (str(table), str(was))
-            for table, was in run.source.rows("SELECT name, was FROM firstbell.identity")
-        ]
-        # Kept for a crash between the two sides: the list goes with the source's schema.
-        run.journal.remember("identities", changed)
-    else:
-        kept = run.journal.fact("identities")
-        changed = [(str(t), str(w)) for t, w in kept] if isinstance(kept, list) else []
-    for server in (run.target, run.source):
-        run.effect(
-            f"replica identities on {server.side}",
-            lambda s=server: _put_identities_back(s, changed),
-        )
-        if server.installed():
-            run.effect(f"settings on {server.side}", lambda s=server: _uncap_wal(s))
-        run.effect(f"leave {server.side}", server.uninstall)
-
-
-def _drop_with_sync_slots(link: Link) -> int | None:
-    found = link.subscriber.subscription(link.name)
-    if found is None:
-        return None
-    link.subscriber.disable_subscription(link.name)
-    link.publisher.drop_sync_slots(found[0])
-    return link.subscriber.drop_subscription(link.name)
+    run.engine.remove(run)
 
 
 def _removed_check(run: Run) -> None:
     for server in (run.source, run.target):
-        left = preflight.ours(server)
+        left = run.engine.leftovers(server)
         if left:
             raise FirstbellError(f"left on {server.side}: {', '.join(left)}")
 
@@ -648,15 +292,8 @@ def _discard(run: Run) -> None:
     """Give up: the source as it was, the target empty."""
     if run.source.installed():
         run.effect("give logins back on source", run.source.lift)
-    for link in (run.forward, run.back):
-        run.effect(
-            f"drop subscription {link.name}",
-            lambda li=link: li.subscriber.drop_subscription(li.name),
-        )
-    if run.target.installed():
-        run.effect("empty the target", lambda: schema.empty(run.target))
-        run.effect("give logins back on target", run.target.lift)
-    _remove(run)
+    run.engine.empty_target(run)
+    run.engine.remove(run)
 
 
 # The ways back
@@ -664,42 +301,25 @@ def _discard(run: Run) -> None:
 
 def _abort(run: Run) -> None:
     """From before switch's intent: users go on where they were, replication is armed again."""
-    forward, back = run.forward, run.back
-    source, target = run.source, run.target
-    # Nothing in flight from the target may enter a slot that is made below.
-    run.effect(f"stop {back.name}", lambda: source.disable_subscription(back.name))
     turned = run.journal.fact("turned")
     came_from = turned.get("from") if isinstance(turned, dict) else None
-    if source.slot(forward.name) is None:
-        # Only flip drops it, when both sides are fenced and equal: a new one misses nothing as
-        # long as the source is still closed.
-        if came_from == "flip" and not source.login_roles():
-            run.effect(f"slot {forward.name}", lambda: source.ensure_slot(forward.name))
-        else:
-            run.journal.remember("slot lost", value=True)
-    _open_side(run, source)
+    if not run.engine.before_reopening(run, flipping=came_from == "flip"):
+        run.journal.remember("slot lost", value=True)
+    _open_side(run, run.source)
     for tree in run.trees:
         run.effect(f"marks of {tree.name}", lambda t=tree: t.clear_maintenance())
     if run.journal.fact("slot lost"):
         raise NeedsHumanError(
-            "users are on the source, but the replication slot was lost",
+            "users are on the source, but replication cannot go on where it stopped",
             fix="firstbell migrate abort --discard, then start again",
         )
-    run.effect(f"drop subscription {back.name}", lambda: source.drop_subscription(back.name))
-    run.effect(f"drop slot {back.name}", lambda: target.drop_slot(back.name))
-    run.effect(f"drop publication {back.name}", lambda: target.drop_publication(back.name))
-    run.effect(
-        f"subscription {forward.name}",
-        lambda: target.ensure_subscription(
-            forward.name, source, forward.name, forward.name, copy=False
-        ),
-    )
+    run.engine.rearm(run)
 
 
 def _armed_check(run: Run) -> None:
     if run.target.login_roles():
         raise FirstbellError("the target is open while the source is")
-    _drain(run, run.forward)
+    run.engine.drain(run, "forward")
 
 
 def _back_switch(run: Run) -> None:
@@ -719,19 +339,21 @@ def _send_users(run: Run, side: str) -> None:
         run.effect(f"Route 53 to the {side}", lambda: route53.send_to(records, side))
 
 
-def closed(server: Server) -> bool:
-    """Whether no application can write on this side; an unreachable side cannot be asked."""
-    try:
-        return not server.login_roles()
-    except psycopg.OperationalError as error:
-        raise NeedsHumanError(f"{server.side} cannot be asked", where=server.address) from error
-
-
 _ROWS: Final = (
     State("preflight", _preflight, _nothing, undo="none"),
-    State("prepare", _prepare, _prepare_check, undo="discard"),
-    State("schema", _schema, _schema_check, undo="discard"),
-    State("copy", _copy, _copy_check, undo="discard"),
+    State(
+        "prepare",
+        lambda run: run.engine.prepare(run),
+        lambda run: run.engine.check_prepared(),
+        undo="discard",
+    ),
+    State(
+        "schema",
+        lambda run: run.engine.carry_schema(run),
+        lambda run: run.engine.check_schema(),
+        undo="discard",
+    ),
+    State("copy", lambda run: run.engine.copy(run), _copy_check, undo="discard"),
     State("gate", _gate, _nothing, undo="cancel"),
     State(
         "fence",
@@ -741,16 +363,16 @@ _ROWS: Final = (
     ),
     State(
         "drain",
-        lambda run: _drain(run, run.forward),
-        lambda run: _drain_check(run, run.forward),
+        lambda run: run.engine.drain(run, "forward"),
+        lambda run: run.engine.refuse_lost("forward"),
         undo="abort",
     ),
-    State("finalize", lambda run: _finalize(run, run.source, run.target), _nothing, undo="abort"),
-    State("verify", lambda run: _verify(run, run.source, run.target), _nothing, undo="abort"),
+    State("finalize", lambda run: _finalize(run, "forward"), _nothing, undo="abort"),
+    State("verify", lambda run: _verify(run, "forward"), _nothing, undo="abort"),
     State(
         "flip",
-        lambda run: _flip(run, run.forward, run.back),
-        lambda run: _flip_check(run, run.back),
+        lambda run: run.engine.flip(run, "forward"),
+        lambda run: _flip_check(run, "back"),
         undo="abort",
     ),
     State("switch", _switch, _nothing, undo="revert"),
@@ -766,18 +388,16 @@ _ROWS: Final = (
     ),
     State(
         "back_drain",
-        lambda run: _drain(run, run.back),
-        lambda run: _drain_check(run, run.back),
+        lambda run: run.engine.drain(run, "back"),
+        lambda run: run.engine.refuse_lost("back"),
         undo="none",
     ),
-    State(
-        "back_finalize", lambda run: _finalize(run, run.target, run.source), _nothing, undo="none"
-    ),
-    State("back_verify", lambda run: _verify(run, run.target, run.source), _nothing, undo="none"),
+    State("back_finalize", lambda run: _finalize(run, "back"), _nothing, undo="none"),
+    State("back_verify", lambda run: _verify(run, "back"), _nothing, undo="none"),
     State(
         "back_flip",
-        lambda run: _flip(run, run.back, run.forward),
-        lambda run: _flip_check(run, run.forward),
+        lambda run: run.engine.flip(run, "back"),
+        lambda run: _flip_check(run, "forward"),
         undo="none",
     ),
     State("back_switch", _back_switch, _nothing, undo="none"),

@@ -105,15 +105,13 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
 
 def _ask(migration: str) -> dict[str, bool] | None:
     """Ask the databases themselves; loaded only then, because `status` is asked often."""
-    import psycopg
+    from cli.migration import engines, spec
 
-    from cli.migration import runner, spec
-
-    read_spec = spec.load(named.folder() / f"{migration}.yaml")
-    sides = runner.servers(migration, read_spec)
+    engine = engines.between(migration, spec.load(named.folder() / f"{migration}.yaml"))
+    sides = (engine.source, engine.target)
     try:
         return {server.side: server.open_to_applications() for server in sides}
-    except psycopg.Error:
+    except engine.errors:
         return None
     finally:
         for server in sides:

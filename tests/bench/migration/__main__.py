@@ -21,6 +21,7 @@ from cli.migration.files import Tree
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
 from cli.migration.postgres import Server
+from cli.migration.postgres_engine import PostgresEngine
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import PostgresServer
 from cli.migration.spec import Files
@@ -108,18 +109,19 @@ def copy_and_verify(scene: Scene, rows: int) -> None:
         ours <= 1.25 * peer,
     )
     run = runner.build(scene.name, Journal.open(root(scene.name) / "journal.db", scene.name))
-    tables = catalogue.tables(run.source)
+    engine = run.engine
+    assert isinstance(engine, PostgresEngine)
+    tables = catalogue.tables(engine.source)
     took: list[float] = []
     count = 0
     for _ in range(ROUNDS):
         began = time.monotonic()
-        sums = checksums.sum_tables(run.source, run.target, tables)
+        sums = checksums.sum_tables(engine.source, engine.target, tables)
         took.append(time.monotonic() - began)
         count = sum(pair[0].rows for pair in sums.values())
     rate = count / statistics.median(took)
     row("verification, both sides", f"{rate:,.0f} rows/s", "", ">= 500,000", rate >= 500_000)
-    run.source.close()
-    run.target.close()
+    run.close()
 
 
 def file_pass(folder: Path) -> None:

@@ -16,6 +16,7 @@ from cli.main import main
 from cli.migration import runner, supervisor
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
+from cli.migration.postgres_engine import PostgresEngine
 from cli.migration.proof.scene import Scene
 from cli.migration.proof.servers import PostgresServer, binaries
 
@@ -75,8 +76,7 @@ def stage(home: Path, templates: Callable[[int], PostgresServer]) -> Iterator[Ca
     for scene in made:
         supervisor.end(scene.name)
     for run in _runs:
-        run.source.close()
-        run.target.close()
+        run.close()
         for tree in run.trees:
             tree.close()
         run.journal.close()
@@ -119,6 +119,17 @@ def rehearsed(run: Run, seconds: float = 2.0) -> None:
             }
         ],
     )
+
+
+def postgres(run: Run) -> PostgresEngine:
+    """The run's engine, where a test is about PostgreSQL's own objects."""
+    assert isinstance(run.engine, PostgresEngine)
+    return run.engine
+
+
+def leftovers(run: Run) -> list[str]:
+    """What of ours is left on either side."""
+    return [what for side in (run.source, run.target) for what in run.engine.leftovers(side)]
 
 
 def order(run: Run, goal: str) -> int:

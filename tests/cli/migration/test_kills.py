@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.migration import preflight, runner
+from cli.migration import runner
 from cli.migration.journal import Journal, root
 from cli.migration.proof.kills import Nursery, kill_log, killed
 from cli.migration.proof.scene import Scene
-from tests.cli.migration.conftest import closing, rehearsed
+from tests.cli.migration.conftest import closing, leftovers, rehearsed
 
 # Enough for every write of a whole chain; more means that it does not get on.
 MOST_LIVES = 900
@@ -85,4 +85,4 @@ def test_a_runner_killed_once_at_every_journal_write_loses_and_doubles_nothing(
         ("source", "target"),
     ]
     assert sum(kills.values()) > 200
-    assert preflight.ours(chain.run.source) == preflight.ours(chain.run.target) == []
+    assert leftovers(chain.run) == []

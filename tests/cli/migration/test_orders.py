@@ -26,7 +26,7 @@ from cli.migration.postgres import RunnerLock
 from cli.migration.proof.scene import DATABASE, Scene
 from infra import paths
 from infra.errors import InputError
-from tests.cli.migration.conftest import Outcome, begin, closing, order, rehearsed
+from tests.cli.migration.conftest import Outcome, begin, closing, order, postgres, rehearsed
 
 Firstbell = Callable[..., Outcome]
 
@@ -153,9 +153,9 @@ def test_a_second_runner_is_refused_here_and_on_another_machine(
     assert ended.returncode == 2
     assert "another runner works on migration school on this machine" in ended.stderr
 
-    lock = RunnerLock(run.source)
+    lock = RunnerLock(postgres(run).source)
     lock.take()
-    second = RunnerLock(run.source)
+    second = RunnerLock(postgres(run).source)
     with pytest.raises(InputError, match="another runner works on migration school"):
         second.take(seconds=0.5)
     lock.close()

@@ -170,8 +170,7 @@ def test_killed_servers_and_a_cut_network_lose_nothing(
         server.kill()
     for server in (scene.source, scene.target):
         server.start()
-    run.source.close()
-    run.target.close()
+    run.close()
     assert not run.source.open_to_applications()
     scene.wait_for_writes()
 

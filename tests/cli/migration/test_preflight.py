@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from cli.migration import orders, preflight
+from cli.migration import orders, states
 from cli.migration.proof.scene import APPLICATION, DATABASE, Scene
 from cli.migration.proof.servers import ADMIN, PostgresServer
+from tests.cli.migration.conftest import leftovers
 
 
 def names(scene: Scene, *accepted: str) -> set[str]:
@@ -112,7 +113,6 @@ def test_an_unreachable_peer_is_told_from_one_that_only_refuses_a_password(
 def test_preflight_changes_nothing(stage: Callable[..., Scene]) -> None:
     scene = stage(16, 18)
     run = orders.looking(scene.name)
-    preflight.inspect(run)
-    assert preflight.ours(run.source) == preflight.ours(run.target) == []
-    run.source.close()
-    run.target.close()
+    states.findings(run)
+    assert leftovers(run) == []
+    run.close()

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.migration import preflight
 from cli.migration.proof.scene import Scene
-from tests.cli.migration.conftest import begin, order, rehearsed
+from tests.cli.migration.conftest import begin, leftovers, order, rehearsed
 
 
 @pytest.mark.parametrize(
@@ -42,6 +41,6 @@ def test_a_migration_goes_there_and_back_and_there_without_losing_a_write(
         ("source", "target"),
     ]
     assert evidence.acknowledged > 100
-    assert preflight.ours(run.source) == preflight.ours(run.target) == []
+    assert leftovers(run) == []
     assert not run.source.open_to_applications()
     assert run.target.open_to_applications()

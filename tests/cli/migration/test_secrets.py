@@ -17,7 +17,7 @@ from cli.migration import orders, report, runbook
 from cli.migration.journal import root
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import ADMIN_PASSWORD, PostgresServer
-from tests.cli.migration.conftest import begin, order, rehearsed
+from tests.cli.migration.conftest import begin, order, postgres, rehearsed
 
 
 def spellings(secret: str) -> set[str]:
@@ -102,7 +102,8 @@ def test_a_statement_that_fails_does_not_quote_its_secret(stage: Callable[..., S
     """Found on PostgreSQL 13: an error's context quoted the whole statement."""
     scene = stage(16, 18)
     run = orders.looking(scene.name)
-    for side, server in ((run.source, scene.source), (run.target, scene.target)):
+    engine = postgres(run)
+    for side, server in ((engine.source, scene.source), (engine.target, scene.target)):
         with pytest.raises(psycopg.Error) as caught:
             side.secretly(
                 "host=127.0.0.1 port=1 password=hunter2hunter2",

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.migration import machine, phases, preflight, states
+from cli.migration import machine, phases, states
 from cli.migration.machine import Run, State
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import PostgresServer
-from tests.cli.migration.conftest import begin, order, rehearsed
+from tests.cli.migration.conftest import begin, leftovers, order, postgres, rehearsed
 
 
 def nothing(_run: Run) -> None:
@@ -59,7 +59,7 @@ def test_without_the_fence_both_sides_acknowledge_writes(soaking: tuple[Scene, R
 def test_without_the_drain_check_writes_are_lost(soaking: tuple[Scene, Run]) -> None:
     scene, run = soaking
     # A stalled apply worker, as a full disk or a long lock makes it.
-    run.target.disable_subscription(run.forward.name)
+    run.engine.halt("forward")
     scene.start_load()
     scene.wait_for_writes(50)
     run.journal.order("cutover")
@@ -76,7 +76,7 @@ def test_with_the_drain_check_the_same_stall_goes_back_in_time(
     scene, run = soaking
     rehearsed(run, 0.5)
     run.journal.remember("window length", "12s")
-    run.target.disable_subscription(run.forward.name)
+    run.engine.halt("forward")
     sql(scene.source, "INSERT INTO moodle.proof_row (id, version) VALUES (1, 1)")
     assert order(run, "cutover") == phases.LATE
     assert run.journal.current.state == "soak"
@@ -91,7 +91,7 @@ def test_without_the_token_the_target_opens_although_nothing_flows_back(
 
     def broken_flip(found: Run) -> None:
         states.STATES["flip"].act(found)
-        found.source.disable_subscription(found.back.name)
+        found.engine.halt("back")
 
     run.journal.order("cutover")
     machine.drive(run, without(flip=broken_flip))
@@ -112,7 +112,7 @@ def test_with_the_token_the_same_fault_never_lets_the_target_open(
 
     def broken(found: Run) -> None:
         flip.act(found)
-        found.source.disable_subscription(found.back.name)
+        found.engine.halt("back")
 
     run.journal.order("cutover")
     code = machine.drive(run, without(flip=dataclasses.replace(flip, act=broken)))
@@ -229,13 +229,14 @@ def test_a_revert_whose_slot_was_lost_leaves_users_where_they_can_write(
 ) -> None:
     _, run = soaking
     assert order(run, "cutover") == 0
-    run.target.drop_slot(run.back.name)
+    target, name = postgres(run).target, postgres(run).link("back").name
+    target.drop_slot(name)
     assert order(run, "back") == phases.HUMAN
     assert run.journal.current.state == "hold"
     assert run.target.open_to_applications()
     assert not run.source.open_to_applications()
     assert order(run, "commit") == 0
-    assert preflight.ours(run.source) == preflight.ours(run.target) == []
+    assert leftovers(run) == []
 
 
 def test_a_smoke_test_that_fails_brings_users_back(stage: Callable[..., Scene]) -> None:
