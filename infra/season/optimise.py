@@ -16,8 +16,10 @@ The search, in four parts:
    budget is exact, and what one action more would save is known.
 4. The chosen groups are solved again on minutes and the budget is spread over them again.
 
-It is proven exact (`Solution.exact`) where no cell, cut or group was left out and the bound from
-below is reached, as in nearly all small cases.
+What is tried is the same for every budget (`BUDGETS`), and a budget takes the cheapest that spends
+no more: so one action more never costs, exact or not. It is proven exact (`Solution.exact`) where
+no cell, cut or group was left out and the bound from below is reached, as in nearly all small
+cases.
 """
 
 from __future__ import annotations
@@ -42,8 +44,12 @@ MOST_IN_SEGMENT: Final = 40
 # Two actions of a day keep this distance: either may be late by two minutes.
 SHORTEST_STEP: Final = 5
 CHUNK: Final = 2048
-# Segments and groups that are tried on fine cells: the best for the budget and for less.
-ALTERNATIVES: Final = 12
+# Budgets whose best segments and groups are tried on fine cells: every small one, then some up to
+# more than AWS allows any target, and the largest with what is nearly the best for it.
+MOST: Final = 300
+BUDGETS: Final = (*range(24), *range(24, 126, 6), *range(132, 205, 12), *range(289, MOST + 1))
+# How many of these a choice may spend more than it was made for.
+SPEND_MORE: Final = 3
 # The second pass moves the cuts of the first one by days.
 PASSES: Final = 2
 INFINITE: Final = np.float32(1e18)
@@ -87,7 +93,7 @@ class Solution:
 class BudgetTooSmallError(Exception):
     """No schedule holds within the budget; `least` actions would be needed."""
 
-    def __init__(self, least: int | None) -> None:
+    def __init__(self, least: int) -> None:
         super().__init__(least)
         self.least = least
 
@@ -115,62 +121,96 @@ def solve(
     budget: int,
     most_steps: int = MAX_STEPS,
 ) -> Solution:
-    """The cheapest schedule for `days` (rows: service days, columns: minutes) that holds.
-
-    `weekdays[row]` is 0 for Monday; `allowed[minute]` says where an action may stand; no level is
-    below `least`; a day has at most `most_steps` actions.
+    """The cheapest schedule for `days` within one budget; see `Solver`.
 
     Raises:
         BudgetTooSmallError: `budget` actions are too few.
     """
-    if budget < 0:
-        raise BudgetTooSmallError(None)
-    days = np.maximum(days, least)
-    distinct, row_of = _distinct(days)
-    weights = np.bincount(row_of, minlength=len(distinct)).astype(np.float64)
-    base = _base_level(distinct, weights, allowed, least)
-    every = _cells(distinct, weights, allowed, DAY_MINUTES)
-    coarse = _reduce(every, weights, SEARCH_CELLS)
-    cuts, all_cuts = _cuts(coarse, row_of)
-    groups = _partitions(coarse, row_of, weekdays)
-    complete = (
-        len(coarse.edges) == len(every.edges)
-        and all_cuts
-        and len(set(weekdays.tolist())) <= MAX_GROUPS
-    )
-    # What is carried over morning costs until the next day's first action, which the programme does
-    # not know: a typical morning finds good schedules, none at all gives a bound from below.
-    nights = [_Night(base, _morning(distinct, weights, base))]
-    nights += [_Night(base, 0.0)] if complete else []
-    best: tuple[float, tuple[Block, ...]] = (np.inf, ())
-    one_more_saves = bound = 0.0
-    for night in nights:
-        fine = _Refine(every.values[row_of], every, weekdays, night, most_steps)
-        for _ in range(1 if all_cuts else PASSES):
-            search = _Search(
-                coarse.values[row_of],
-                coarse,
-                weekdays=weekdays,
-                cuts=cuts,
-                groups=groups,
-                night=night,
-                budget=budget,
-                most_steps=most_steps,
-            )
-            choices = search.best()
-            one_more_saves, bound = search.one_more_saves, search.area
-            for chosen in choices:
-                blocks = fine.solve(chosen, budget)
-                best = min(best, (_area(blocks, days, weekdays, base), blocks), key=lambda f: f[0])
-            if not all_cuts:
-                cuts = _near(choices[0], len(row_of))
-    return Solution(
-        base=base,
-        blocks=best[1],
-        unit_minutes=best[0],
-        one_more_saves=one_more_saves,
-        exact=complete and best[0] == bound,
-    )
+    solver = Solver(days, weekdays, allowed=allowed, least=least, most_steps=most_steps)
+    return solver.at(budget)
+
+
+class Solver:
+    """Schedules for `days` (rows: service days, columns: minutes) that hold, for any budget.
+
+    `weekdays[row]` is 0 for Monday; `allowed[minute]` says where an action may stand; no level is
+    below `least`; a day has at most `most_steps` actions.
+    """
+
+    def __init__(
+        self, days: Ints, weekdays: Ints, *, allowed: Bools, least: int, most_steps: int = MAX_STEPS
+    ) -> None:
+        self.days, self.weekdays = np.maximum(days, least), weekdays
+        distinct, row_of = _distinct(self.days)
+        weights = np.bincount(row_of, minlength=len(distinct)).astype(np.float64)
+        self.base = base = _base_level(distinct, weights, allowed, least)
+        every = _cells(distinct, weights, allowed, DAY_MINUTES)
+        coarse = _reduce(every, weights, SEARCH_CELLS)
+        cuts, all_cuts = _cuts(coarse, row_of)
+        groups = _partitions(coarse, row_of, weekdays)
+        self.complete = (
+            len(coarse.edges) == len(every.edges)
+            and all_cuts
+            and len(set(weekdays.tolist())) <= MAX_GROUPS
+        )
+        # What is carried over morning costs until the next day's first action, which the programme
+        # does not know: a typical morning finds good schedules, none at all gives a bound from
+        # below.
+        nights = [_Night(base, _morning(distinct, weights, base))]
+        nights += [_Night(base, 0.0)] if self.complete else []
+        self.tried: list[_Tried] = []
+        for night in nights:
+            fine = _Refine(every.values[row_of], every, weekdays, night, most_steps)
+            for _ in range(1 if all_cuts else PASSES):
+                search = _Search(
+                    coarse.values[row_of],
+                    coarse,
+                    weekdays=weekdays,
+                    cuts=cuts,
+                    groups=groups,
+                    night=night,
+                    most_steps=most_steps,
+                )
+                self.bounds = search.areas
+                chosen = search.choices(BUDGETS)
+                for choice, budgets in chosen.items():
+                    self.tried += fine.tried(choice, budgets)
+                if not all_cuts:
+                    cuts = _near(next(reversed(chosen)), len(row_of))
+        self.tried.sort(key=lambda tried: (tried.unit_minutes, tried.actions))
+        self.least_actions = min(tried.actions for tried in self.tried)
+
+    def at(self, budget: int) -> Solution:
+        """The cheapest schedule of at most `budget` actions.
+
+        Raises:
+            BudgetTooSmallError: `budget` actions are too few.
+        """
+        found = self._within(budget)
+        if found is None:
+            raise BudgetTooSmallError(self.least_actions)
+        more = self._within(budget + 1) or found
+        floor = floor_of(found.blocks, len(self.days), self.weekdays, self.base)
+        if np.any(floor < self.days):
+            raise AssertionError("the schedule does not hold")
+        bound = self.bounds[min(budget, MOST)]
+        return Solution(
+            base=self.base,
+            blocks=found.blocks,
+            unit_minutes=found.unit_minutes,
+            one_more_saves=found.unit_minutes - more.unit_minutes,
+            exact=self.complete and found.unit_minutes == bound,
+        )
+
+    def _within(self, budget: int) -> _Tried | None:
+        return next((tried for tried in self.tried if tried.actions <= budget), None)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    actions: int
+    unit_minutes: float
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -419,12 +459,10 @@ class _Search:
         cuts: Ints,
         groups: _Groups,
         night: _Night,
-        budget: int,
         most_steps: int,
     ) -> None:
         self.most_steps = most_steps
-        self.cuts, self.groups, self.budget = cuts, groups, budget
-        self.one_more_saves = self.area = 0.0
+        self.cuts, self.groups = cuts, groups
         count = len(cuts) - 1
         self.pairs = [(i, j) for j in range(1, count + 1) for i in range(j)]
         self.pair_index = {pair: index for index, pair in enumerate(self.pairs)}
@@ -435,6 +473,7 @@ class _Search:
         np.maximum.at(top, (interval, weekdays), values)
         np.add.at(number, (interval, weekdays), 1)
         self.costs = self._segment_costs(top, number, cells, night)
+        self._spread()
 
     def _segment_costs(self, top: Ints, number: Ints, cells: _Cells, night: _Night) -> list[Floats]:
         """By partition: cost of each segment (rows) with k actions (columns), and its choices."""
@@ -461,66 +500,60 @@ class _Search:
         empty = days == 0
         self.group_costs[empty, 1:] = INFINITE
         combined: list[Floats] = []
-        self.choices: list[list[Ints]] = []
         for partition in self.groups.partitions:
             total = self.group_costs[:, partition[0]]
-            picks: list[Ints] = []
             for subset in partition[1:]:
-                total, pick = _min_plus(total, self.group_costs[:, subset])
-                picks.append(pick)
+                total, _ = _min_plus(total, self.group_costs[:, subset])
             combined.append(total)
-            self.choices.append(picks)
         return combined
 
-    def best(self) -> list[list[_Chosen]]:
-        """The best groups for the budget, and for somewhat smaller ones, without repetition.
-
-        Raises:
-            BudgetTooSmallError: the budget is too small for any schedule.
-        """
+    def _spread(self) -> None:
+        """The least area of every number of actions, and how it is reached."""
         width = max(cost.shape[1] for cost in self.costs)
         padded = np.full((len(self.costs), len(self.pairs), width), np.inf)
         for p, cost in enumerate(self.costs):
             padded[p, :, : cost.shape[1]] = cost
-        partition = padded.argmin(axis=0)
+        self._partition = padded.argmin(axis=0)
         segment = padded.min(axis=0)
-        budget = self.budget + 1
         count = len(self.cuts) - 1
-        best = np.full((count + 1, budget + 1), np.inf)
+        best = np.full((count + 1, MOST + 1), np.inf)
         best[0] = 0
-        came = np.zeros((count + 1, budget + 1, 2), dtype=np.int64)
-        columns = np.arange(budget + 1)
+        self._came = np.zeros((count + 1, MOST + 1, 2), dtype=np.int64)
+        columns = np.arange(MOST + 1)
         for j in range(1, count + 1):
             pairs = segment[[self.pair_index[i, j] for i in range(j)]]
-            for k in range(min(width, budget + 1, MOST_IN_SEGMENT + 1)):
-                cost = np.full((j, budget + 1), np.inf)
-                cost[:, k:] = best[:j, : budget + 1 - k] + pairs[:, k : k + 1]
+            for k in range(min(width, MOST_IN_SEGMENT + 1)):
+                cost = np.full((j, MOST + 1), np.inf)
+                cost[:, k:] = best[:j, : MOST + 1 - k] + pairs[:, k : k + 1]
                 i = cost.argmin(axis=0)
                 value = cost[i, columns]
                 better = value < best[j]
                 best[j][better] = value[better]
-                came[j][better] = np.column_stack((i, np.full_like(i, k)))[better]
-        if best[count, self.budget] >= INFINITE:
-            enough = np.flatnonzero(best[count] < INFINITE)
-            raise BudgetTooSmallError(int(enough[0]) if len(enough) else None)
-        self.area = float(best[count, self.budget])
-        self.one_more_saves = float(best[count, self.budget] - best[count, self.budget + 1])
-        found: list[list[_Chosen]] = []
-        for less in range(ALTERNATIVES):
-            if self.budget >= less and best[count, self.budget - less] < INFINITE:
-                choice: list[_Chosen] = []
-                j, left = count, self.budget - less
-                while j > 0:
-                    i, k = (int(value) for value in came[j, left])
-                    chosen = self.groups.partitions[int(partition[self.pair_index[i, j], k])]
-                    choice += [
-                        (int(self.cuts[i]), int(self.cuts[j]), self.groups.subsets[s])
-                        for s in chosen
-                    ]
-                    j, left = i, left - k
-                if sorted(choice) not in found:
-                    found.append(sorted(choice))
+                self._came[j][better] = np.column_stack((i, np.full_like(i, k)))[better]
+        self.areas = best[count]
+        """By number of actions."""
+
+    def choices(self, budgets: Sequence[int]) -> dict[tuple[_Chosen, ...], tuple[int, ...]]:
+        """The best groups of each budget, and what may be spent on them."""
+        found: dict[tuple[_Chosen, ...], tuple[int, ...]] = {}
+        for place, budget in enumerate(budgets):
+            if self.areas[budget] < INFINITE:
+                more = budgets[place : place + 1 + SPEND_MORE]
+                choice = self._choice(budget)
+                found[choice] = tuple(dict.fromkeys((*found.pop(choice, ()), *more)))
         return found
+
+    def _choice(self, budget: int) -> tuple[_Chosen, ...]:
+        choice: list[_Chosen] = []
+        j, left = len(self.cuts) - 1, budget
+        while j > 0:
+            i, k = (int(value) for value in self._came[j, left])
+            chosen = self.groups.partitions[int(self._partition[self.pair_index[i, j], k])]
+            choice += [
+                (int(self.cuts[i]), int(self.cuts[j]), self.groups.subsets[s]) for s in chosen
+            ]
+            j, left = i, left - k
+        return tuple(sorted(choice))
 
 
 def _min_plus(a: Floats, b: Floats) -> tuple[Floats, Ints]:
@@ -549,32 +582,44 @@ class _Refine:
         self.most_steps = most_steps
         self.envelopes: dict[bytes, _Envelope] = {}
 
-    def solve(self, chosen: Sequence[_Chosen], budget: int) -> tuple[Block, ...]:
-        """The blocks of these groups, with the budget spread over them.
-
-        Raises:
-            BudgetTooSmallError: the budget is too small for these groups.
-        """
-        members: list[tuple[_Chosen, _Envelope]] = []
+    def tried(self, chosen: Sequence[_Chosen], budgets: Sequence[int]) -> list[_Tried]:
+        """The best blocks of these groups for each budget, with it spread over them."""
+        members: list[tuple[_Chosen, _Envelope, Ints]] = []
+        most = max(budgets)
         total, picks = np.zeros((1, 1)), list[Ints]()
         for group in chosen:
             first, end, subset = group
             rows = np.flatnonzero(np.isin(self.weekdays[first:end], subset)) + first
             if len(rows):
                 envelope = self._envelope(self.values[rows].max(axis=0))
-                members.append((group, envelope))
+                members.append((group, envelope, rows))
                 total, pick = _min_plus(total, envelope.costs[None] * len(rows))
-                total, pick = total[:, : budget + 1], pick[:, : budget + 1]
+                total, pick = total[:, : most + 1], pick[:, : most + 1]
                 picks.append(pick[0])
-        spent = int(total[0].argmin())
-        if total[0, spent] >= INFINITE:
-            raise BudgetTooSmallError(None)
-        blocks: list[Block] = []
-        for ((first, end, subset), envelope), pick in zip(members[::-1], picks[::-1], strict=True):
-            before = int(pick[spent])
-            blocks.append(Block(first, end - 1, subset, envelope.steps(spent - before)))
-            spent = before
-        return tuple(reversed(blocks))
+        found: dict[int, _Tried] = {}
+        for budget in budgets:
+            spent = int(total[0, : budget + 1].argmin())
+            if total[0, spent] >= INFINITE or spent in found:
+                continue
+            blocks: list[Block] = []
+            rows_of_blocks: list[Ints] = []
+            left = spent
+            for (group, envelope, rows), pick in zip(members[::-1], picks[::-1], strict=True):
+                before = int(pick[left])
+                first, end, subset = group
+                blocks.append(Block(first, end - 1, subset, envelope.steps(left - before)))
+                rows_of_blocks.append(rows)
+                left = before
+            area = self._area(blocks, rows_of_blocks)
+            found[spent] = _Tried(spent, area, tuple(reversed(blocks)))
+        return list(found.values())
+
+    def _area(self, blocks: Sequence[Block], rows_of_blocks: Sequence[Ints]) -> float:
+        parts = [
+            (rows, [step.minute for step in block.steps], [step.level for step in block.steps])
+            for block, rows in zip(blocks, rows_of_blocks, strict=True)
+        ]
+        return area(parts, len(self.values), self.night.base)
 
     def _envelope(self, curve: Ints) -> _Envelope:
         key = curve.tobytes()
@@ -654,8 +699,14 @@ def floor_of(blocks: Sequence[Block], count: int, weekdays: Ints, base: int) -> 
     return np.where(at >= 0, flat[at], base).reshape(count, DAY_MINUTES)
 
 
-def _area(blocks: Sequence[Block], days: Ints, weekdays: Ints, base: int) -> float:
-    floor = floor_of(blocks, len(days), weekdays, base)
-    if np.any(floor < days):
-        raise AssertionError("the schedule does not hold")
-    return float(floor.sum())
+def area(
+    parts: Sequence[tuple[Ints, Sequence[int], Sequence[int]]], count: int, base: int
+) -> float:
+    """Unit-minutes of `count` days that begin at `base`: rows, and the minutes and levels of the
+    steps that happen on each of them. A level holds until the next step, over the night too."""
+    at = [(rows[:, None] * DAY_MINUTES + np.array(minutes)).ravel() for rows, minutes, _ in parts]
+    levels = [np.tile(np.array(level), len(rows)) for rows, _, level in parts]
+    minutes = np.concatenate([np.zeros(1), *at])
+    order = np.argsort(minutes, kind="stable")
+    held = np.diff(np.append(minutes[order], count * DAY_MINUTES))
+    return float(held @ np.concatenate([np.array([base]), *levels])[order])

@@ -36,7 +36,7 @@ from infra.season.capacity import (
 from infra.season.demand import Forecast, Kinds, forecast
 from infra.season.grid import DAY_MINUTES, Grid, Ints, day_number, minute_of, wall_minutes
 from infra.season.season_file import Season, read_season, sha256_of
-from infra.season.share import START_STEPS, share
+from infra.season.share import share
 
 __all__ = [
     "Bounds",
@@ -52,14 +52,12 @@ __all__ = [
 
 SCHEMA: Final = 1
 # Goes into `inputs_sha256`: raise it when equal inputs may give another plan.
-PLANNER_VERSION: Final = 1
+PLANNER_VERSION: Final = 2
 # Service days begin at 04:15: clear of the hours that daylight saving may skip or double, also for
 # a first action that is late.
 DAY_START: Final = limits.FIRST_SAFE_MINUTE + 15
 # On the evening before a plan that takes over: early enough to boot before midnight.
 OPENING: Final = 23 * 60 + 15
-# With fewer actions than this, blocks are solved for their budget, and share none.
-FEW_ACTIONS: Final = 24
 DAYS_LEFT_WARNING: Final = 30
 
 
@@ -356,7 +354,7 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
         raise InputError(
             f"{compiler.MOST_ACTIONS[kind] - others} scheduled actions are too few",
             where=f"{season.path}: capacity/{need.name}",
-            why=f"at least {error.least} are needed" if error.least else None,
+            why=f"at least {error.least} are needed",
             fix="plan a shorter time with --from and --to, or merge neighbouring periods",
         ) from error
     windows = _windows(solution.blocks, weekdays, grid)
@@ -430,22 +428,18 @@ def _schedule(
     budget: int,
     most_steps: int,
 ) -> optimise.Solution:
-    """The cheapest blocks; where the budget binds, with actions that several blocks share.
+    """The cheapest of the blocks that share no action and of those that do.
+
+    Each of the two is never dearer with one action more, so neither is the cheaper of them.
 
     Raises:
         BudgetTooSmallError: `budget` actions are too few.
     """
-
-    def solve(actions: int) -> optimise.Solution:
-        return optimise.solve(
-            days, weekdays, allowed=allowed, least=least, budget=actions, most_steps=most_steps
-        )
-
-    if most_steps < optimise.MAX_STEPS or budget < FEW_ACTIONS:
-        return solve(budget)
-    rich = solve(max(START_STEPS, budget))
-    if rich.actions <= budget:
-        return rich
+    solver = optimise.Solver(days, weekdays, allowed=allowed, least=least, most_steps=most_steps)
+    if most_steps < optimise.MAX_STEPS:
+        # A shared action is one more on days that need none: more a day than AWS allows.
+        return solver.at(budget)
+    rich = solver.at(optimise.MOST)
     shared = share(
         rich.blocks,
         np.maximum(days, least),
@@ -454,6 +448,12 @@ def _schedule(
         base=rich.base,
         budget=budget,
     )
+    apart = solver.at(budget) if solver.least_actions <= budget else None
+    if len(shared.steps) > budget or (apart and apart.unit_minutes <= shared.unit_minutes):
+        return solver.at(budget)
+    one_more = shared.unit_minutes - shared.one_more_saves
+    if solver.least_actions <= budget + 1:
+        one_more = min(one_more, solver.at(budget + 1).unit_minutes)
     # One block a step: its days, and the one level that it sets on them.
     blocks = tuple(
         optimise.Block(
@@ -461,11 +461,10 @@ def _schedule(
         )
         for step in shared.steps
     )
-    floor = optimise.floor_of(blocks, len(days), weekdays, rich.base)
-    area = float(floor.sum())
-    if len(blocks) > budget or bool(np.any(floor < days)):
-        return solve(budget)
-    return optimise.Solution(rich.base, blocks, area, shared.one_more_saves, exact=False)
+    if np.any(optimise.floor_of(blocks, len(days), weekdays, rich.base) < days):
+        raise AssertionError("the shared schedule does not hold")
+    saved = shared.unit_minutes - one_more
+    return optimise.Solution(rich.base, blocks, shared.unit_minutes, saved, exact=False)
 
 
 def _sized(window: compiler.Window, need: Need) -> compiler.Window:

@@ -4,11 +4,14 @@ An action may fire on several groups of weekdays and in consecutive segments, as
 are one range of dates and one set of weekdays. "Down to 2 at 22:50, every day, all year" is then
 one action and not one a block.
 
-The search starts from blocks with far more steps than the budget, and makes the cheapest change
+The search starts from blocks with far more steps than any budget, and makes the cheapest change
 again and again: two steps become one (at the time of either, with the higher level), also on blocks
-between them that had no such step; or a step is left out and the one before it raised. Now and then
+between them that had no such step; or a step is left out and the one before it raised. In between
 every step is moved and lowered as far as its blocks allow. Greedy and deterministic; the floor
 holds after each change.
+
+The way down is the same for every budget, and a budget takes the cheapest plan on it that has no
+more steps: so one action more never costs.
 """
 
 from __future__ import annotations
@@ -20,10 +23,8 @@ from typing import Final
 import numpy as np
 
 from infra.season.grid import DAY_MINUTES, Ints
-from infra.season.optimise import SHORTEST_STEP, Block, Bools
+from infra.season.optimise import SHORTEST_STEP, Block, Bools, area
 
-START_STEPS: Final = 300
-"""Steps of the blocks to start from; the same for every budget, so that a step more never costs."""
 NEIGHBOUR_SEGMENTS: Final = 3
 """Steps of segments further apart than this are not compared."""
 FARTHEST_MINUTES: Final = 90
@@ -31,6 +32,9 @@ FARTHEST_MINUTES: Final = 90
 MOST_EXTRA: Final = 3
 """Most blocks between two steps that take part in their merger without a step of their own."""
 TIGHTEN_EVERY: Final = 10
+"""Changes between two times that steps are moved and lowered, for the sake of time."""
+TIGHTEN_ALWAYS: Final = 140
+"""From so many steps on, after every change: what AWS allows a group, and some more."""
 
 Pair = tuple[int, int]
 
@@ -68,19 +72,33 @@ def share(
     """At most `budget` steps that hold on every day, made of the steps of `blocks`.
 
     `days` holds what each minute of each day needs (rows x 1,440), `weekdays` the weekday of each
-    row, `allowed` the minutes at which a step may be. May be left with more than `budget` steps
-    when no two can be made one.
+    row, `allowed` the minutes at which a step may be. Where no plan on the way is that small, one
+    with more steps.
     """
     plan = _Plan(blocks, days, weekdays, allowed=allowed, base=base)
-    _shrink(plan, budget + 1)
-    with_one_more = plan.unit_minutes()
-    _shrink(plan, budget)
-    one_more_saves = plan.unit_minutes() - with_one_more
-    while plan.tighten():
-        pass
-    steps = [plan.shared(step) for step in plan.steps.values()]
-    steps.sort(key=lambda step: (step.first, step.weekdays, step.minute, step.last))
-    return Shared(tuple(steps), plan.unit_minutes(), one_more_saves)
+    best, one_more = _Found(), _Found()
+    for _ in _way_down(plan):
+        for found, allowed_steps in ((best, budget), (one_more, budget + 1)):
+            if len(plan.steps) <= allowed_steps:
+                found.offer(plan)
+    if not best.steps:
+        best.offer(plan)
+    steps = sorted(best.steps, key=lambda step: (step.first, step.weekdays, step.minute, step.last))
+    saved = best.unit_minutes - min(one_more.unit_minutes, best.unit_minutes)
+    return Shared(tuple(steps), best.unit_minutes, saved)
+
+
+@dataclass
+class _Found:
+    """The cheapest of the plans that were offered."""
+
+    steps: tuple[SharedStep, ...] = ()
+    unit_minutes: float = np.inf
+
+    def offer(self, plan: _Plan) -> None:
+        if (found := plan.unit_minutes()) < self.unit_minutes:
+            self.unit_minutes = found
+            self.steps = tuple(plan.shared(step) for step in plan.steps.values())
 
 
 @dataclass
@@ -150,6 +168,8 @@ class _Plan:
         self.segment_of = [self.segments.index((block.first, block.last)) for block in blocks]
         self.weekdays = [frozenset(block.weekdays) for block in blocks]
         self._closures: dict[frozenset[int], frozenset[int]] = {}
+        self._count = len(days)
+        self._rows: list[Ints] = []
         self.curves: list[_Curve] = []
         self.overnight: list[int] = []
         """What a day ends with costs until about this minute of the next day."""
@@ -158,6 +178,7 @@ class _Plan:
         for number, block in enumerate(blocks):
             rows = np.arange(block.first, block.last + 1)
             rows = rows[np.isin(weekdays[rows], block.weekdays)]
+            self._rows.append(rows)
             self.curves.append(_Curve(days[rows].max(axis=0), len(rows)))
             self.overnight.append(block.steps[0].minute if block.steps else 0)
             self.order.append([])
@@ -312,25 +333,33 @@ class _Plan:
             self.order[block].sort(key=lambda key: self.steps[key].minute)
         return set(blocks)
 
-    def tighten(self) -> set[int]:
-        """Lower and move every step as far as all of its blocks allow; the blocks touched."""
+    def tighten(self, blocks: set[int]) -> set[int]:
+        """Lower and move the steps of these blocks, and of those that it touches, as far as all of
+        their blocks allow; returns the blocks touched."""
         touched: set[int] = set()
-        for key, step in self.steps.items():
-            spans = {block: self.around(block, key) for block in step.blocks}
-            level = max(
-                self.base,
-                *(self.curves[b].highest(step.minute, around.end) for b, around in spans.items()),
-            )
-            minute = step.minute
-            if all(level > around.low for around in spans.values()):
-                minute = max(minute, self._before[min(self._latest(step, b, spans) for b in spans)])
-            elif all(level < around.low for around in spans.values()):
-                earliest = max(self._earliest(step, level, b, spans) for b in spans)
-                minute = min(minute, self._after[earliest])
-            if (minute, level) != (step.minute, step.level):
-                step.minute, step.level = minute, level
-                touched |= step.blocks
+        while blocks:
+            keys = sorted({key for block in blocks for key in self.order[block]})
+            moved = [key for key in keys if self._tightened(self.steps[key], key)]
+            blocks = set[int]().union(*(self.steps[key].blocks for key in moved))
+            touched |= blocks
         return touched
+
+    def _tightened(self, step: _Step, key: int) -> bool:
+        spans = {block: self.around(block, key) for block in step.blocks}
+        level = max(
+            self.base,
+            *(self.curves[b].highest(step.minute, around.end) for b, around in spans.items()),
+        )
+        minute = step.minute
+        if all(level > around.low for around in spans.values()):
+            minute = max(minute, self._before[min(self._latest(step, b, spans) for b in spans)])
+        elif all(level < around.low for around in spans.values()):
+            earliest = max(self._earliest(step, level, b, spans) for b in spans)
+            minute = min(minute, self._after[earliest])
+        if (minute, level) == (step.minute, step.level):
+            return False
+        step.minute, step.level = minute, level
+        return True
 
     def _latest(self, step: _Step, block: int, spans: dict[int, _Around]) -> int:
         """The last minute to which a raise may be put off on a block."""
@@ -348,46 +377,51 @@ class _Plan:
 
     def unit_minutes(self) -> float:
         """The floor's area over all days."""
-        total = 0.0
-        for block, order in enumerate(self.order):
-            level, minute, area = self.base, 0, 0
-            for key in order:
-                step = self.steps[key]
-                area += level * (step.minute - minute)
-                level, minute = step.level, step.minute
-            area += level * (DAY_MINUTES - minute) + (level - self.base) * self.overnight[block]
-            total += area * self.curves[block].days
-        return total
+        parts = [
+            (rows, [self.steps[k].minute for k in order], [self.steps[k].level for k in order])
+            for rows, order in zip(self._rows, self.order, strict=True)
+        ]
+        return area(parts, self._count, self.base)
 
 
-def _shrink(plan: _Plan, budget: int) -> None:
-    """Make the cheapest change until no more than `budget` steps are left, or none is possible."""
+def _way_down(plan: _Plan) -> Iterator[None]:
+    """Make the cheapest change again and again, and pause after each, until none is possible."""
     costs: dict[Pair, float] = {}
-    touched = set(range(len(plan.order)))
+    every = set(range(len(plan.order)))
+    touched = plan.tighten(every) | every
+    loose = set[int]()
     changes = 0
     while True:
+        yield
         _price(plan, costs, touched)
-        touched = set()
-        if not costs:
+        found = _cheapest(plan, costs)
+        if found is None:
             return
-        pair, price = min(costs.items(), key=lambda item: (item[1], item[0]))
-        if len(plan.steps) <= budget and price > 0:
-            return
-        # The price may be old: blocks that a merger would take in as well have changed since.
-        change = plan.change(*pair)
-        if change is None:
-            del costs[pair]
-            continue
-        if change.cost > price:
-            costs[pair] = change.cost
-            continue
+        pair, change = found
         touched = plan.apply(*pair, change)
+        changes += 1
+        loose |= touched
+        if changes % TIGHTEN_EVERY == 0 or len(plan.steps) <= TIGHTEN_ALWAYS:
+            touched |= plan.tighten(loose)
+            loose = set()
         gone = pair[1]
         for old in [known for known in costs if gone in known]:
             del costs[old]
-        changes += 1
-        if changes % TIGHTEN_EVERY == 0:
-            touched |= plan.tighten()
+
+
+def _cheapest(plan: _Plan, costs: dict[Pair, float]) -> tuple[Pair, _Change] | None:
+    """The cheapest change that is still possible at its price; corrects the prices it finds old."""
+    while costs:
+        pair, price = min(costs.items(), key=lambda item: (item[1], item[0]))
+        # Blocks that a merger would take in as well may have changed since.
+        change = plan.change(*pair)
+        if change is None:
+            del costs[pair]
+        elif change.cost > price:
+            costs[pair] = change.cost
+        else:
+            return pair, change
+    return None
 
 
 def _price(plan: _Plan, costs: dict[Pair, float], touched: set[int]) -> None:

@@ -179,13 +179,13 @@ def school_year(folder: Path, markets: Sequence[Market] = MARKETS, **change: obj
 def row(name: str, outcome: Outcome, more: str = "") -> None:
     write(
         f"  {name:<44} {outcome.violations:>6} {outcome.cost:>7.3f} {outcome.hours:>10,.0f}"
-        f"  {100 * outcome.unserved:>7.3f} %  {more}"
+        f"  {100 * outcome.waited:>7.3f} %  {more}"
     )
 
 
 def heading(title: str) -> None:
     write(f"\n{title}")
-    write(f"  {'':<44} {'bad':>6} {'÷ best':>7} {'inst.-h':>10}  unserved")
+    write(f"  {'':<44} {'bad':>6} {'÷ best':>7} {'inst.-h':>10}  had to wait")
 
 
 def show_peers(case: Case) -> None:
@@ -314,7 +314,8 @@ def surge(folder: Path) -> None:
         }
         for day, factor in zip([monday + timedelta(days=n) for n in range(5)], factors, strict=True)
     ]
-    case = declared(folder / "surge", "surge week", bursts, monday, 7)
+    site = replace(MARKETS[1], users=40_000)
+    case = declared(folder / "surge", site, bursts, first=monday, days=7)
     heading("Surge week, declared")
     show_peers(case)
     run = plan(case.season, folder / "home")
@@ -322,10 +323,16 @@ def surge(folder: Path) -> None:
 
 
 def bell(folder: Path) -> None:
-    """20,000 connections more between 08:50 and 09:00 on every school day of four weeks."""
+    """20,000 connections more between 08:50 and 09:00 on every school day of two weeks.
+
+    The site below has 100,000 users and no bells of its own. With that many, a perfect forecast in
+    8 steps a day (1.23) and target tracking (68 bad minutes) do as on the load that the bar was set
+    on.
+    """
     burst = {"name": "nine", "days": [*["mon", "tue", "wed", "thu", "fri"]], "at": "08:50"}
     burst |= {"over": "10m", "widen": "3m", "logins": 20_000}
-    case = declared(folder / "bell", "bell", [burst], date(2026, 3, 2), 28)
+    site = replace(MARKETS[1], users=100_000, bells=False)
+    case = declared(folder / "bell", site, [burst], first=date(2026, 3, 2), days=14)
     heading("Bell of 20,000 in ten minutes, declared")
     show_peers(case)
     run = plan(case.season, folder / "home")
@@ -333,17 +340,20 @@ def bell(folder: Path) -> None:
 
 
 def declared(
-    folder: Path, name: str, bursts: Sequence[Mapping[str, object]], first: date, days: int
+    folder: Path,
+    site: Market,
+    bursts: Sequence[Mapping[str, object]],
+    *,
+    first: date,
+    days: int,
 ) -> Case:
-    """A quiet site learnt from eight weeks, and bursts that only the season file knows.
+    """A site learnt from eight weeks, and bursts that only the season file knows.
 
     Real arrivals start up to some minutes off (normal, one minute), vary by 5 % in number and by
     10 % a minute.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    market = replace(
-        MARKETS[1], users=40_000, terms=("2025-08-18..2026-06-11",), breaks=(), grading=()
-    )
+    market = replace(site, terms=("2025-08-18..2026-06-11",), breaks=(), grading=())
     last = first + timedelta(days=days - 1)
     history = generator.load(market, first - timedelta(days=56), first - timedelta(days=1))
     generator.write_csv(folder / "site.csv", *history)
@@ -373,7 +383,9 @@ def declared(
             begin = (at - start) // timedelta(minutes=1) + round(float(rng.normal(0, 1)))
             rate = int(str(burst["logins"])) * generator.REQUESTS_PER_LOGIN / over / 60
             demand[begin : begin + over] += rate * rng.normal(1, 0.05) * rng.normal(1, 0.1, over)
-    return Case(name, season, start, total([history], start - timedelta(days=56), start), demand)
+    return Case(
+        folder.name, season, start, total([history], start - timedelta(days=56), start), demand
+    )
 
 
 def none(folder: Path) -> None:

@@ -6,6 +6,7 @@ import itertools
 from datetime import date
 
 import numpy as np
+import pytest
 
 from tests.bench.season import generator, peers
 from tests.bench.season.replay import replay
@@ -15,8 +16,18 @@ def test_target_tracking_reacts_after_three_minutes_and_a_boot() -> None:
     demand = np.full(60, 40.0)
     demand[10:] = 200.0
     served = replay(demand).served
-    # Minutes 10, 11 and 12 are above the target; 12 launches; 16 serves.
-    assert served[:17].tolist() == [2] * 16 + [10]
+    # Minutes 10, 11 and 12 are above the target; 12 launches; 16 serves. By minute 12 two times
+    # 200 - 2 x 33.3 requests/s wait: 466.7 / 20 are 24 instances.
+    assert served[:17].tolist() == [2] * 16 + [24]
+
+
+def test_what_finds_no_capacity_waits_and_its_minutes_are_bad() -> None:
+    demand = np.full(30, 30.0)
+    demand[10] = 130.0
+    outcome = replay(demand, np.full(30, 2), scaling="none")
+    # 2 instances bear 66.7 a minute: of 130, 63.3 wait, then 26.7, then nobody.
+    assert np.flatnonzero(outcome.violated).tolist() == [10, 11]
+    assert outcome.waited == pytest.approx((63.333 + 26.667) / (29 * 30 + 130), rel=1e-4)
 
 
 def test_target_tracking_scales_in_after_fifteen_minutes_by_a_tenth_every_five() -> None:
@@ -39,6 +50,7 @@ def test_an_instance_is_paid_while_it_boots_and_drains() -> None:
 
 def test_a_violation_is_demand_above_the_hard_limit_of_what_serves() -> None:
     demand = np.full(30, 66.0)
+    demand[20:] = 60.0
     demand[20] = 67.0
     outcome = replay(demand, np.full(30, 2), scaling="none")
     assert np.flatnonzero(outcome.violated).tolist() == [20]

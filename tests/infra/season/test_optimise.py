@@ -11,7 +11,15 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from infra.season.optimise import Block, BudgetTooSmallError, Solution, Step, floor_of, solve
+from infra.season.optimise import (
+    Block,
+    BudgetTooSmallError,
+    Solution,
+    Solver,
+    Step,
+    floor_of,
+    solve,
+)
 
 Days = NDArray[np.int64]
 # Service days run from 04:15 to 04:15; no action stands between midnight and their end.
@@ -141,13 +149,21 @@ def test_366_days_each_with_another_curve_still_hold() -> None:
     assert not found.exact
 
 
-def test_more_actions_are_never_dearer_over_a_year_of_weeks() -> None:
-    school, free = [3, 20, 9, 6], [1, 2, 2, 4]
-    week = [school] * 4 + [[3, 18, 5, 4]] + [free] * 2
-    holidays = [free] * 7
-    days = days_of(week * 9 + holidays + week * 7 + holidays * 2 + week * 12)
-    areas = [solved(days, budget).unit_minutes for budget in (1, 2, 4, 8, 16, 32, 64, 124)]
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), count=st.integers(1, 120))
+def test_one_action_more_never_costs_whether_exact_or_not(data: st.DataObject, count: int) -> None:
+    level = st.integers(1, 30)
+    kinds = data.draw(st.lists(st.lists(level, min_size=4, max_size=4), min_size=1, max_size=12))
+    which = data.draw(st.lists(st.integers(0, len(kinds) - 1), min_size=count, max_size=count))
+    days = days_of([kinds[kind] for kind in which])
+    solver = Solver(days, np.arange(count) % 7, allowed=ALLOWED, least=LEAST)
+    found = [solver.at(budget) for budget in range(solver.least_actions, 126)]
+    areas = [solution.unit_minutes for solution in found]
     assert areas == sorted(areas, reverse=True)
+    for solution, more in itertools.pairwise(found):
+        assert solution.one_more_saves == solution.unit_minutes - more.unit_minutes
+        floor = floor_of(solution.blocks, count, np.arange(count) % 7, solution.base)
+        assert solution.unit_minutes == float(floor.sum())
 
 
 def test_the_same_days_always_give_the_same_solution() -> None:

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infra.errors import InputError
 from infra.season.plan import Plan, build_plan, read_season
 from tests.evaluator import evaluate, rule_violations
 
@@ -178,6 +179,21 @@ def test_a_season_moved_by_weeks_in_utc_gives_actions_moved_by_weeks(
             for each in (target, moved.targets[name])
         ]
         assert [start + by for start in starts[0]] == starts[1]
+
+
+@QUICK
+@given(season=seasons(), elsewhere=st.integers(0, 110))
+def test_one_action_more_never_costs(season: Season, elsewhere: int, tmp_path: Path) -> None:
+    def hours(declared: int) -> float | None:
+        season["limits"] = {"actions": {"web": declared}}
+        try:
+            return planned(season, tmp_path)[1].targets["web"].instance_hours
+        except InputError as error:
+            assert "scheduled actions are too few" in str(error)  # noqa: PT017 (else a plan)
+            return None
+
+    fewer, more = hours(elsewhere + 1), hours(elsewhere)
+    assert fewer is None or (more is not None and more <= fewer)
 
 
 def test_a_horizon_that_ends_with_a_clock_change_before_midnight(

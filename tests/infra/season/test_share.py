@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.season.grid import Ints
-from infra.season.optimise import SHORTEST_STEP, Block, Step, solve
+from infra.season.optimise import MOST, SHORTEST_STEP, Block, Step, solve
 from infra.season.share import Shared, share
 
 ALLOWED = np.ones(1440, dtype=bool)
@@ -148,21 +147,16 @@ def test_it_holds_on_every_day_within_the_budget_and_is_the_same_each_time(
         assert all(b - a >= SHORTEST_STEP for a, b in itertools.pairwise(minutes))
 
 
-@pytest.mark.parametrize("budget", [8, 10, 12, 16, 24])
-def test_one_step_more_never_costs(budget: int) -> None:
-    rng = np.random.default_rng(4)
-    kinds = [
-        need(
-            *((int(at), int(at) + 90, int(rng.integers(5, 60))) for at in rng.integers(60, 1300, 6))
-        )
-        for _ in range(5)
-    ]
-    days = np.array([kinds[n // 7 % 5] if n % 7 < 5 else kinds[4] for n in range(70)])
-    rich = solve(days, week(70), allowed=ALLOWED, least=BASE, budget=90)
-
-    def cost(steps_allowed: int) -> float:
-        return share(
-            rich.blocks, days, week(70), allowed=ALLOWED, base=rich.base, budget=steps_allowed
-        ).unit_minutes
-
-    assert cost(budget + 1) <= cost(budget)
+@given(years(), st.integers(4, 60))
+@settings(deadline=None, max_examples=40)
+def test_one_step_more_never_costs_and_saves_what_is_said(days: Ints, budget: int) -> None:
+    weekdays = week(len(days))
+    rich = solve(days, weekdays, allowed=ALLOWED, least=BASE, budget=MOST)
+    found, more = (
+        share(rich.blocks, days, weekdays, allowed=ALLOWED, base=rich.base, budget=steps)
+        for steps in (budget, budget + 1)
+    )
+    if len(found.steps) <= budget:
+        assert more.unit_minutes <= found.unit_minutes
+        assert found.one_more_saves == found.unit_minutes - more.unit_minutes
+        assert found.unit_minutes == float(floor(found, weekdays, rich.base).sum())
