@@ -16,6 +16,7 @@ from cli import deployment, live, verification
 from cli.localcloud import clock as local_clock
 from cli.localcloud import server
 from cli.stack import OpenStack, open_stack
+from infra.checks.hours import MonthlyHours, monthly_hours
 from infra.errors import InputError
 from infra.scheduling import plan_in_force
 
@@ -27,7 +28,6 @@ MORNING: Final = tuple(
     datetime(2026, 12, 7, hour, minute, tzinfo=STOCKHOLM)
     for hour, minute in ((7, 0), (7, 55), (9, 30), (20, 0))
 )
-DAYS_A_MONTH: Final = 365.25 / 12
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,6 @@ class Reading:
     floor: int | None
     in_service: int
     required: int | None
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Unit-hours a month of one target, scheduled and at a static peak."""
-
-    target: str
-    scheduled: float
-    static: float
 
 
 def start_local_cloud() -> server.LocalCloud:
@@ -118,21 +109,13 @@ def morning(stack: OpenStack, progress: Callable[[str], None]) -> list[Reading]:
     return readings
 
 
-def savings(stack: OpenStack) -> list[Saving]:
-    """Unit-hours a month: as scheduled, against the season's peak around the clock."""
+def savings(stack: OpenStack) -> list[MonthlyHours]:
+    """Instance-hours a month of what the season schedules."""
     found = plan_in_force(stack.settings, local_clock.read())
     if found is None:
         return []
     plan, _ = found
-    months = ((plan.covers_to - plan.covers_from).days + 1) / DAYS_A_MONTH
-    return [
-        Saving(
-            name,
-            target.instance_hours / months,
-            float(str(target.verdict["static_peak_hours"])) / months,
-        )
-        for name, target in plan.targets.items()
-    ]
+    return [row for row in monthly_hours(stack.settings, plan) if row.name in plan.targets]
 
 
 class Stopwatch:

@@ -18,11 +18,12 @@ from cli.recovery import Recovery
 from cli.stack import Change, OpenStack, Outcome, Progress
 from infra import clock
 from infra.errors import FirstbellError
-from infra.scheduling import Season, read_season_of
+from infra.scheduling import Season, plan_in_force, read_season_of
 from infra.season.compile import MOST_ACTIONS, read_action
 from infra.season.grid import minute_of
 from infra.season.limits import LATE_MINUTES
 from infra.season.plan import Bounds
+from infra.settings.stack import StackSettings
 
 _GROUP_ACTION: Final = "aws:autoscaling/schedule:Schedule"
 _SCALABLE_TARGET_ACTION: Final = "aws:appautoscaling/scheduledAction:ScheduledAction"
@@ -91,6 +92,15 @@ class Difference:
             "expected": self.expected,
             "found": self.found,
         }
+
+
+def planned(settings: StackSettings) -> None:
+    """Refuse a season whose plan does not hold.
+
+    Raises:
+        InputError: the plan is missing, stale, edited or past its end.
+    """
+    plan_in_force(settings, clock.now(settings.cloud))
 
 
 def preview(stack: OpenStack, progress: Progress) -> Previewed:

@@ -29,9 +29,8 @@ from cli import recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
-from infra import clock, paths
+from infra import paths
 from infra.errors import FirstbellError, InputError
-from infra.scheduling import plan_in_force
 from infra.settings.stack import StackSettings, read_stack, stack_file
 
 PROJECT: Final = "firstbell"
@@ -290,18 +289,18 @@ def open_stack(
     progress: Progress,
     *,
     cloud: Literal["local"] | None = None,
-    planned: bool = False,
+    before: Callable[[StackSettings], object] | None = None,
 ) -> OpenStack:
     """Read a stack's settings and make its cloud reachable; starts the local cloud if need be.
 
-    With `planned`, a season whose plan does not hold is refused before anything is started.
+    `before` is given the settings before anything is started: what it raises stops everything.
 
     Raises:
         InputError: the stack does not exist, its file is wrong, or its cloud may not be touched.
     """
     settings = read_stack(name, cloud=cloud)
-    if planned:
-        plan_in_force(settings, clock.now(settings.cloud))
+    if before is not None:
+        before(settings)
     engine = find_or_build(progress)
     if settings.cloud == "local":
         work_dir = project.prepare(name)

@@ -9,7 +9,7 @@ from typing import Final
 
 import pulumi
 
-from infra import clock
+from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.database import Database, DatabaseArgs
@@ -59,9 +59,11 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
 
     Raises:
         InputError: the season's plan is missing, stale, edited or past its end.
+        Problems: AWS, a quota or the database would refuse what the stack asks for.
     """
     moment = now or clock.now(settings.cloud)
     season = read_season_of(settings, moment)
+    checks.refuse(settings, season.targets)
     stack, platform = settings.stack, settings.platform
     tags = {
         "stack": stack,

@@ -111,6 +111,7 @@ def test_go_sum_pins_every_module_of_the_engine() -> None:
 FORBIDDEN = {
     "infra.season": ("pulumi", "pulumi_aws", "boto3", "botocore", "click"),
     "infra.errors": ("pulumi", "boto3", "click", "rich"),
+    "infra.checks": ("pulumi", "pulumi_aws", "boto3", "botocore", "click"),
     "cli.engine": ("click",),
     "cli.migration": ("click",),
 }

@@ -86,7 +86,7 @@ def command(context: Context, season_only: bool) -> None:
         ["target", "scheduled", "static peak", "saved"],
         [
             (
-                saving.target,
+                saving.name,
                 f"{saving.scheduled:,.0f}",
                 f"{saving.static:,.0f}",
                 f"{1 - saving.scheduled / saving.static:.0%}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Callable, Set
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,34 +14,73 @@ from cli import render
 from cli.context import Context, pass_context
 
 if TYPE_CHECKING:
+    from cli.checking import Checked
     from cli.stack import OpenStack, Outcome
+    from infra.settings.stack import StackSettings
 
 # More changes than these are counted by type instead of listed.
 MOST_ROWS: Final = 30
 
 
+_prices: Final = click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A dated table of prices (see `season prices`): a month gets a cost.",
+)
+_max_monthly_cost: Final = click.option(
+    "--max-monthly-cost",
+    "most",
+    type=float,
+    metavar="AMOUNT",
+    help="Refuse a stack whose busiest month costs more at its floors, by --prices.",
+)
+
+
 @click.command("preview", epilog="Example: firstbell preview -s demo")
 @click.option("--all", "everything", is_flag=True, help="List every property that changes.")
+@_prices
+@_max_monthly_cost
 @pass_context
-def preview(context: Context, everything: bool) -> None:
-    """Show what `up` would change."""
+def preview(context: Context, *, everything: bool, prices: Path | None, most: float | None) -> None:
+    """Show what `up` would change.
+
+    Refuses, with exit 2, what AWS, a quota or the database could not carry.
+    """
     from cli import deployment
 
-    stack = _open(context, planned=True)
+    stack, checked = _open_checked(context, prices, most)
     with render.step(f"previewing {stack.name}") as progress:
         found = deployment.preview(stack, progress)
-    _show(context, "preview", stack, found.outcome, found.warnings, everything=everything)
+    _show(
+        context,
+        "preview",
+        stack,
+        found.outcome,
+        [*checked.warnings, *found.warnings],
+        everything=everything,
+        more=checked.to_json(),
+    )
+    if not context.json:
+        _show_hours(checked)
 
 
 @click.command("up", epilog="Example: firstbell up -s demo --yes")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before changing an AWS account.")
 @click.option("--all", "everything", is_flag=True, help="List every property that changed.")
+@_prices
+@_max_monthly_cost
 @pass_context
-def up(context: Context, yes: bool, everything: bool) -> None:
-    """Create and update the stack's resources."""
+def up(
+    context: Context, *, yes: bool, everything: bool, prices: Path | None, most: float | None
+) -> None:
+    """Create and update the stack's resources.
+
+    Refuses first, with exit 2, what `preview` refuses.
+    """
     from cli import deployment
 
-    stack = _open(context, planned=True)
+    stack, checked = _open_checked(context, prices, most)
     _announce(stack)
     if stack.local is None and not yes:
         click.confirm("Apply the stack to this account?", abort=True, err=True)
@@ -56,7 +97,7 @@ def up(context: Context, yes: bool, everything: bool) -> None:
         "up",
         stack,
         found.outcome,
-        found.warnings,
+        [*checked.warnings, *found.warnings],
         everything=everything,
         more={"repaired": [str(floor) for floor in found.repaired]},
     )
@@ -72,7 +113,7 @@ def drift(context: Context) -> None:
     from cli import deployment
     from infra.errors import DriftError
 
-    stack = _open(context, planned=True)
+    stack = _open(context, deployment.planned)
     with render.step(f"comparing {stack.name} with its cloud") as progress:
         differences = deployment.drift(stack, progress)
     if context.json:
@@ -139,12 +180,55 @@ def _flat(values: dict[str, object], prefix: str = "") -> list[tuple[str, object
     return rows
 
 
-def _open(context: Context, *, planned: bool = False) -> OpenStack:
+def _open(context: Context, before: Callable[[StackSettings], object] | None = None) -> OpenStack:
     from cli.stack import open_stack
 
     name = context.require_stack()
     with render.step(f"opening {name}") as progress:
-        return open_stack(name, progress, cloud=context.cloud, planned=planned)
+        return open_stack(name, progress, cloud=context.cloud, before=before)
+
+
+def _open_checked(
+    context: Context, prices: Path | None, most: float | None
+) -> tuple[OpenStack, Checked]:
+    """Open a stack that the checks let pass; they run before anything is started."""
+    from cli import checking
+
+    asked = checking.money(prices, most)
+    results: list[Checked] = []
+    stack = _open(context, lambda settings: results.append(checking.check(settings, asked)))
+    (checked,) = results
+    return stack, replace(checked, warnings=[*checked.warnings, *checking.check_certificate(stack)])
+
+
+def _show_hours(checked: Checked) -> None:
+    """Instance-hours a month, and their cost, never without date and source of the prices."""
+    render.table(
+        "Instance-hours a month at the floors; load above them comes on top",
+        ["target", "item", "static at the peak", "scheduled", "busiest month"],
+        [
+            (
+                row.name,
+                row.item,
+                f"{row.static:,.0f}",
+                f"{row.scheduled:,.0f}",
+                f"{row.busiest:,.0f}" + (f" ({row.busiest_month})" if row.busiest_month else ""),
+            )
+            for row in checked.hours
+        ],
+    )
+    cost = checked.cost
+    if cost is None:
+        return
+    render.text(
+        f"A month costs {cost.scheduled:,.2f} {cost.currency} as scheduled, the busiest "
+        f"{cost.busiest:,.2f}, static at the peak {cost.static:,.2f}; instances only, without "
+        "storage, traffic, load balancers and gateways"
+    )
+    for price in cost.priced:
+        render.text(f"  {price}")
+    for item in cost.unpriced:
+        render.warn(f"the prices have none for {item}: it is not in the amounts")
 
 
 def _announce(stack: OpenStack) -> None:

@@ -40,6 +40,12 @@ class DatabaseSettings(Settings):
     replicas: ReplicaSettings = ReplicaSettings.model_validate({})
     backup_days: int = Field(14, ge=7, le=35)
     deletion_protection: bool = True
+    cron_connections: int = Field(
+        20, ge=0, description="Connections to the writer that cron and workers hold at most."
+    )
+    connection_margin: int = Field(
+        20, ge=0, description="Connections kept free for people and monitoring."
+    )
 
     @property
     def engine_version(self) -> str:

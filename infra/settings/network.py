@@ -18,6 +18,8 @@ SMALLEST_BLOCK_PREFIX: Final = 28
 SUBNET_TIERS: Final = 3
 # 4 x 4 slots of equal size, a row a subnet tier: a zone can be added without moving a subnet.
 SUBNET_BITS: Final = 4
+# The first four and the last address of a subnet are AWS's. VPC user guide, "Subnet CIDR blocks".
+RESERVED_PER_SUBNET: Final = 5
 
 
 class NetworkSettings(Settings):
@@ -51,3 +53,9 @@ class NetworkSettings(Settings):
     def subnet_prefix(self) -> int:
         """The prefix length of every subnet."""
         return ipaddress.ip_network(self.cidr).prefixlen + SUBNET_BITS
+
+    def block_prefix_for(self, addresses: int) -> int:
+        """The prefix length of the smallest block whose subnets have so many free addresses."""
+        host_bits = (addresses + RESERVED_PER_SUBNET - 1).bit_length()
+        prefix = 32 - host_bits - SUBNET_BITS
+        return max(min(prefix, SMALLEST_BLOCK_PREFIX - SUBNET_BITS), LARGEST_BLOCK_PREFIX)

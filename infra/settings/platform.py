@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from infra.settings.base import Name, Settings
 from infra.settings.database import DatabaseSettings
 from infra.settings.network import NetworkSettings
+from infra.settings.quotas import QuotaSettings
 from infra.settings.tiers import TierSettings
 
 # What a season calls the other parts of the platform: no tier may have such a name.
@@ -26,6 +27,7 @@ class PlatformSettings(Settings):
         default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1
     )
     database: DatabaseSettings = DatabaseSettings.model_validate({})
+    quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @model_validator(mode="after")
     def _one_default_tier(self) -> Self:

@@ -31,6 +31,12 @@ class TierSettings(Settings):
     max: int = Field(10, ge=1)
     boot_minutes: int = Field(4, ge=1, le=60)
     requests_per_target_per_minute: int = Field(1200, ge=1)
+    workers_per_instance: int = Field(
+        12, ge=1, description="Requests that one instance works on at a time (php-fpm's children)."
+    )
+    connections_per_worker: int = Field(
+        1, ge=0, description="Connections to the database's writer that one worker holds."
+    )
     volume_gib: int = Field(30, ge=8, le=16384)
 
     @model_validator(mode="after")

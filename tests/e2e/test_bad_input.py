@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,20 @@ STACKS: list[tuple[str, str, str]] = [
         "not a loopback address",
     ),
     ("seasons/autumn.yaml", "seasons/autunm.yaml", "does not exist"),
+    (
+        "{min: 2, max: 60}",
+        "{min: 2, max: 60, workers_per_instance: 100}",
+        "connections, and aurora-postgresql on db.r6g.large",
+    ),
+    ("max: 60}", "max: 60, connections_per_worker: -1}", "greater than or equal to 0, not -1"),
+    ("replicas: {min: 1", "connection_margin: -1, replicas: {min: 1", "to 0, not -1"),
+    (
+        "network: {nat: single}",
+        "quotas: {standard_vcpus: 119}",
+        "--quota-code L-1216C47A --desired-value 120",
+    ),
+    ("network: {nat: single}", "quotas: {standard_vcpu: 9}", "did you mean 'standard_vcpus'"),
+    ("network: {nat: single}", "network: {cidr: 10.0.0.0/24}", "20 are needed at the peak"),
 ]
 
 
@@ -153,19 +168,14 @@ def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
         firstbell.stacks / "Pulumi.autumn.yaml",
         "domain: lms.example.org",
         "domain: lms.example.org\n"
-        "    certificate_arn: arn:aws:acm:eu-north-1:123456789012:certificate/none",
+        "    certificate_arn: arn:aws:acm:eu-north-1:999999999999:certificate/none",
     )
     edit(
         firstbell.stacks / "Pulumi.autumn.yaml",
         "web: {min: 2",
         "web: {image: ami-0123456789abcdef0, min: 2",
     )
-    cloud = server.ensure_started()
-    firstbell.environment |= {
-        "AWS_ENDPOINT_URL": cloud.endpoint,
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_SECRET_ACCESS_KEY": "none",
-    }
+    play_aws(firstbell)
     said = firstbell("up", "-s", "autumn", "--yes", code=2).stderr
     assert "123456789012" in said
     assert "999999999999" in said
@@ -175,8 +185,98 @@ def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
         "['999999999999', '123456789012']",
     )
     firstbell.environment["PULUMI_BACKEND_URL"] = f"file://{firstbell.stacks}"
+    arn = issued(firstbell, "lms.example.org")
+    edit(
+        firstbell.stacks / "Pulumi.autumn.yaml",
+        "arn:aws:acm:eu-north-1:999999999999:certificate/none",
+        arn,
+    )
     said = firstbell("up", "-s", "autumn", code=130).stderr
     assert "goes to AWS account 123456789012, Region eu-north-1" in said
+
+
+def play_aws(firstbell: Firstbell) -> None:
+    """Let the local cloud play AWS."""
+    cloud = server.ensure_started()
+    firstbell.environment |= {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+
+
+def issued(firstbell: Firstbell, *names: str) -> str:
+    """The ARN of an issued certificate for these names."""
+    first, *others = names
+    acm = firstbell.client("acm")
+    arn = acm.request_certificate(
+        DomainName=first, ValidationMethod="DNS", SubjectAlternativeNames=others or [first]
+    )["CertificateArn"]
+    status = ""
+    deadline = time.monotonic() + 90
+    while status != "ISSUED" and time.monotonic() < deadline:
+        status = acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
+        time.sleep(0.5)
+    assert status == "ISSUED"
+    return arn
+
+
+def test_a_certificate_for_another_domain_or_none_at_all_is_refused(firstbell: Firstbell) -> None:
+    play_aws(firstbell)
+    file = firstbell.stacks / "Pulumi.autumn.yaml"
+    file.write_text(ON_AWS.format(arn=issued(firstbell, "lms.example.com")))
+    firstbell.environment["PULUMI_BACKEND_URL"] = f"file://{firstbell.stacks}"
+    said = firstbell("preview", "-s", "autumn", code=2).stderr
+    assert "firstbell:platform/certificate_arn: is for lms.example.com, not for lms" in said
+    file.write_text(ON_AWS.format(arn="arn:aws:acm:eu-north-1:123456789012:certificate/none"))
+    said = firstbell("preview", "-s", "autumn", code=2).stderr
+    assert "ACM does not show arn:aws:acm:eu-north-1:123456789012:certificate/none" in said
+    assert "acm:DescribeCertificate" in said
+
+
+PRICES = """
+version: 1
+currency: EUR
+prices:
+  - {region: eu-north-1, item: m7i.large, per_hour: 0.1, source: a test, date: 2026-07-01}
+"""
+
+
+@pytest.mark.parametrize("command", ["preview", "up"])
+@pytest.mark.parametrize(
+    ("options", "complaints"),
+    [
+        (["--max-monthly-cost", "100"], ["--max-monthly-cost: 100", "add --prices FILE"]),
+        (["--prices", "PRICES", "--max-monthly-cost", "-1"], ["must be zero or more, not -1"]),
+        (["--prices", "PRICES", "--max-monthly-cost", "nan"], ["must be zero or more, not nan"]),
+        (["--prices", "nowhere.yaml"], ["nowhere.yaml"]),
+        (
+            ["--prices", "PRICES", "--max-monthly-cost", "1"],
+            ["has no price for db.r6g.large", "the busiest month costs"],
+        ),
+    ],
+)
+def test_a_bound_on_costs_that_does_not_hold_or_makes_no_sense_is_refused(
+    firstbell: Firstbell, tmp_path: Path, command: str, options: list[str], complaints: list[str]
+) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(PRICES)
+    given = [str(prices) if option == "PRICES" else option for option in options]
+    said = refused(firstbell, command, "-s", "autumn", *given)
+    assert all(complaint in said for complaint in complaints)
+
+
+ON_AWS = """
+config:
+  aws:region: eu-north-1
+  aws:allowedAccountIds: ["123456789012"]
+  firstbell:cloud: aws
+  firstbell:platform:
+    domain: lms.example.org
+    certificate_arn: {arn}
+    tiers: {{web: {{image: ami-0123456789abcdef0}}}}
+"""
 
 
 def test_a_port_that_is_taken_is_refused(firstbell: Firstbell) -> None:

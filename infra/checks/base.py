@@ -1,0 +1,32 @@
+"""What the checks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from infra.errors import Problem
+from infra.season.plan import PlanTarget
+from infra.settings.stack import StackSettings
+
+PLATFORM: Final = "firstbell:platform"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked: a stack's settings, and the plan of its season by target."""
+
+    settings: StackSettings
+    targets: Mapping[str, PlanTarget] = field(default_factory=dict[str, PlanTarget])
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What stops a stack, and what is only worth saying."""
+
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __add__(self, other: Findings) -> Findings:
+        return Findings(self.problems + other.problems, self.warnings + other.warnings)

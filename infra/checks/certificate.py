@@ -1,0 +1,87 @@
+"""Whether the certificate fits the stack: its Region and account, and, once read, its names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from infra.checks.base import PLATFORM, Findings, Subject
+from infra.errors import Problem
+
+KEY: Final = f"{PLATFORM}/certificate_arn"
+# ACM renews its own certificates from 60 days before their end (ACM user guide, "Managed
+# certificate renewal"): one that is nearer to it than this was not renewed at the first tries.
+RENEWED_AHEAD: Final = timedelta(days=45)
+
+
+def check(subject: Subject) -> Findings:
+    """What the ARN alone tells: a load balancer takes certificates of its own Region."""
+    settings = subject.settings
+    arn = settings.platform.certificate_arn
+    if arn is None:
+        return Findings()
+    region, account = [*arn.split(":"), "", "", ""][3:5]
+    found: list[Problem] = []
+    if region != settings.region:
+        found.append(
+            Problem(
+                KEY,
+                f"is of {region or 'no Region'}, and the stack is in {settings.region}",
+                f"request a certificate for {settings.platform.domain} in {settings.region}",
+            )
+        )
+    allowed = settings.allowed_account_ids
+    if allowed and account not in allowed:
+        found.append(
+            Problem(
+                KEY,
+                f"is of account {account or 'none'}, and the stack goes to {', '.join(allowed)}",
+                "give the ARN of a certificate in that account",
+            )
+        )
+    return Findings(tuple(found))
+
+
+def check_described(subject: Subject, certificate: Mapping[str, Any], *, now: datetime) -> Findings:
+    """What ACM says of it (`Certificate` of DescribeCertificate): issued, valid, for our names."""
+    platform = subject.settings.platform
+    status = certificate.get("Status")
+    if status != "ISSUED":
+        return Findings(
+            (
+                Problem(
+                    KEY,
+                    f"is {status}, and a listener takes only an issued certificate",
+                    "finish its validation in ACM (the DNS records it asks for), or name another",
+                ),
+            )
+        )
+    names = [str(certificate.get("DomainName")), *certificate.get("SubjectAlternativeNames", ())]
+    hosts = {platform.domain: "domain"} | {
+        host: f"tiers/{name}/hosts" for name, tier in platform.tiers.items() for host in tier.hosts
+    }
+    found = [
+        Problem(
+            KEY,
+            f"is for {', '.join(dict.fromkeys(names))}, not for {host} ({PLATFORM}/{key})",
+            "request one that names it",
+        )
+        for host, key in hosts.items()
+        if not covered(host, names)
+    ]
+    return Findings(tuple(found), tuple(_ends_soon(certificate, now)))
+
+
+def _ends_soon(certificate: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    ends = certificate.get("NotAfter")
+    if isinstance(ends, datetime) and ends - now < RENEWED_AHEAD:
+        yield f"{KEY} ends on {ends:%Y-%m-%d}: see in ACM why it was not renewed"
+
+
+def covered(host: str, names: Iterable[str]) -> bool:
+    """Whether a certificate's names cover a host; a wildcard stands for one label."""
+    return any(
+        host == name or (name.startswith("*.") and host.partition(".")[2] == name[2:])
+        for name in names
+    )

@@ -1,0 +1,96 @@
+"""Whether the database can hold the connections of every instance at the season's peak.
+
+`sum over tiers of max x workers_per_instance x connections_per_worker + cron_connections +
+connection_margin` must not exceed 80 % of the class's `max_connections`; a proxy in between shares
+few connections among many clients, and needs no check.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from infra import instances
+from infra.checks.base import PLATFORM, Findings, Subject
+from infra.errors import Problem
+from infra.settings.database import DatabaseEngine
+
+# What may be used of max_connections: the rest is for failover, when the reader's connections
+# come to the writer, and for AWS's own.
+USABLE: Final = 0.8
+# LEAST({DBInstanceClassMemory/9531392}, 5000). Aurora user guide, "Maximum connections to an
+# Aurora PostgreSQL DB instance", checked 2026-11-26. DBInstanceClassMemory is a little less than
+# the class's memory, since the operating system takes its share first: USABLE covers it.
+POSTGRESQL_BYTES_PER_CONNECTION: Final = 9_531_392
+POSTGRESQL_MOST_CONNECTIONS: Final = 5_000
+# By the size of a memory-optimised class (R, X). Aurora user guide, "Maximum connections to an
+# Aurora MySQL DB instance", checked 2026-11-26.
+MYSQL_BY_SIZE: Final = {
+    "large": 1_000,
+    "xlarge": 2_000,
+    "2xlarge": 3_000,
+    "4xlarge": 4_000,
+    "8xlarge": 5_000,
+    "12xlarge": 6_000,
+    "16xlarge": 6_000,
+    "24xlarge": 7_000,
+    "32xlarge": 7_000,
+}
+# The same table's burstable classes.
+MYSQL_BURSTABLE_BY_SIZE: Final = {"small": 45, "medium": 90, "large": 135}
+
+
+def max_connections(instance_class: str, engine: DatabaseEngine) -> int | None:
+    """A class's default `max_connections`; None where its memory or size is not known."""
+    match = re.fullmatch(r"db\.([a-z]+)\d\w*\.(\w+)", instance_class)
+    if match is None:
+        return None
+    family, size = match.groups()
+    if engine == "aurora-mysql":
+        return (MYSQL_BURSTABLE_BY_SIZE if family == "t" else MYSQL_BY_SIZE).get(size)
+    # A DB instance class has the memory of the EC2 instance type of its name.
+    described = instances.instance_type(instance_class.removeprefix("db."))
+    if described is None or described.memory_mib is None:
+        return None
+    memory = described.memory_mib * 1024 * 1024
+    return min(memory // POSTGRESQL_BYTES_PER_CONNECTION, POSTGRESQL_MOST_CONNECTIONS)
+
+
+def check(subject: Subject) -> Findings:
+    """Refuse tiers that together open more connections than the database's class takes."""
+    platform = subject.settings.platform
+    database = platform.database
+    by_tier = {
+        name: tier.max * tier.workers_per_instance * tier.connections_per_worker
+        for name, tier in platform.tiers.items()
+    }
+    needed = sum(by_tier.values()) + database.cron_connections + database.connection_margin
+    most = max_connections(database.instance_class, database.engine)
+    if most is None:
+        return Findings(
+            warnings=(
+                f"the memory of {database.instance_class} is not known, so that nothing says "
+                f"whether it takes the {needed:,} connections of the largest fleet",
+            )
+        )
+    usable = int(USABLE * most)
+    if needed <= usable:
+        return Findings()
+    largest = max(by_tier, key=lambda name: by_tier[name])
+    tier = platform.tiers[largest]
+    others = sum(by_tier.values()) - by_tier[largest]
+    return Findings(
+        (
+            Problem(
+                f"{PLATFORM}/tiers/{largest}/max",
+                f"{tier.max} instances x {tier.workers_per_instance} workers x "
+                f"{tier.connections_per_worker} connections"
+                + (f" + {others:,} of the other tiers" if others else "")
+                + f" + {database.cron_connections} cron + {database.connection_margin} margin = "
+                f"{needed:,} connections, and {database.engine} on {database.instance_class} "
+                f"takes {most:,}, of which {USABLE:.0%} ({usable:,}) may be used",
+                f"lower max or workers_per_instance, or take a larger {PLATFORM}/database"
+                "/instance_class",
+            ),
+        )
+    )

@@ -1,0 +1,42 @@
+"""Builders of what is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.checks import Findings, check
+from infra.season.capacity import Bounds
+from infra.season.plan import PlanTarget
+from infra.settings.stack import StackSettings, from_config
+
+
+def settings(config: dict[str, Any] | None = None, **platform: Any) -> StackSettings:
+    """The smallest stack, with what a test changes."""
+    return from_config(
+        "tiny",
+        {
+            "aws:region": "eu-north-1",
+            "firstbell:platform": {"domain": "lms.example.org"} | platform,
+        }
+        | (config or {}),
+        source="a test",
+    )
+
+
+def findings(config: dict[str, Any] | None = None, **platform: Any) -> Findings:
+    """What the checks say of it."""
+    return check(settings(config, **platform), {})
+
+
+def reservation(units: int) -> PlanTarget:
+    """A season's target that reserves so many load balancer capacity units at most."""
+    return PlanTarget(
+        "load-balancer-capacity",
+        Bounds(0, units),
+        0,
+        (),
+        (),
+        0.0,
+        None,
+        {"peak": units, "static_peak_hours": 0.0},
+    )
