@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cli import live
+from cli import live, policy
 from cli.localcloud import server
 from cli.recovery import Recovery
 from cli.stack import Change, OpenStack, Outcome, Progress
 from infra import clock
 from infra.errors import FirstbellError
+from infra.policy.report import Report
 from infra.scheduling import Season, plan_in_force, read_season_of
 from infra.season.compile import MOST_ACTIONS, read_action
 from infra.season.grid import minute_of
@@ -43,10 +44,11 @@ SOON_MINUTES: Final = 15
 
 @dataclass(frozen=True)
 class Previewed:
-    """What `up` would do, and what the season's plan warns of."""
+    """What `up` would do, what the season's plan warns of, and how the controls come out."""
 
     outcome: Outcome
     warnings: list[str]
+    controls: Report
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,11 @@ def preview(stack: OpenStack, progress: Progress) -> Previewed:
         InputError: the season's plan does not hold.
         EngineError: the engine failed.
     """
-    season = read_season_of(stack.settings, _now(stack))
-    return Previewed(stack.preview(progress), list(season.warnings))
+    now = _now(stack)
+    season = read_season_of(stack.settings, now)
+    planned = stack.preview(progress)
+    controls = policy.judge(stack.name, planned.resources, now.date())
+    return Previewed(planned.outcome, list(season.warnings), controls)
 
 
 def up(stack: OpenStack, progress: Progress) -> Applied:

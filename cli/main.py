@@ -24,6 +24,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "outputs": ("cli.commands.deploy:outputs", "Print the stack's outputs."),
     "status": ("cli.commands.status:command", "Show floor, capacity, next change and next peak."),
     "season": ("cli.commands.season:command", "Plan, show and verify the season's schedule."),
+    "policy": (
+        "cli.commands.policy:command",
+        "List AWS's security controls and judge a stack by them.",
+    ),
     "stack": ("cli.commands.stack:command", "List the stacks."),
     "migrate": (
         "cli.commands.migrate:command",

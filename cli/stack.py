@@ -7,11 +7,13 @@ a generated project under .firstbell/, AWS stacks in the project itself. No Clic
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,12 +27,13 @@ import yaml
 from pulumi import automation
 from pulumi.automation import events
 
-from cli import recovery
+from cli import policy, recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
 from infra import paths
 from infra.errors import FirstbellError, InputError
+from infra.policy.base import Resource
 from infra.settings.stack import StackSettings, read_stack, stack_file
 
 PROJECT: Final = "firstbell"
@@ -88,6 +91,14 @@ class Outcome:
         return counted | ({"same": self.unchanged} if self.unchanged else {})
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a preview found: the changes, and every resource as it would be."""
+
+    outcome: Outcome
+    resources: tuple[Resource, ...]
+
+
 class EngineError(FirstbellError):
     """The engine failed; its own diagnostics are in `why`."""
 
@@ -102,6 +113,8 @@ class _Recorder:
         self._changes: dict[tuple[str, str], Change] = {}
         self._same: set[str] = set()
         self._done = 0
+        self.inputs: dict[str, Mapping[str, Any]] = {}
+        """What each resource is to be, by URN."""
         self.errors: list[str] = []
 
     def __call__(self, event: events.EngineEvent) -> None:
@@ -111,6 +124,7 @@ class _Recorder:
                 self._read.add(metadata.urn)
             else:
                 self._read.discard(metadata.urn)
+                self._remember(metadata)
             self._record(metadata)
         elif event.res_outputs_event is not None:
             self._done += 1
@@ -127,6 +141,11 @@ class _Recorder:
             if text and "update failed" not in text:
                 named = not resource or text.startswith(resource)
                 self.errors.append(text if named else f"{resource}: {text}")
+
+    def _remember(self, metadata: events.StepEventMetadata) -> None:
+        if metadata.new is None or metadata.op.value.startswith("delete"):
+            return
+        self.inputs[metadata.urn] = metadata.new.inputs or {}
 
     def _record(self, metadata: events.StepEventMetadata) -> None:
         operation = metadata.op.value
@@ -196,13 +215,23 @@ class OpenStack:
             stack_name=self.name, project_name=PROJECT, program=program, opts=options
         )
 
-    def preview(self, progress: Progress) -> Outcome:
-        """What `up` would change.
+    def preview(self, progress: Progress) -> Planned:
+        """What `up` would change, and what the resources would be.
 
         Raises:
             EngineError: the engine failed.
         """
-        return self._run(progress, lambda stack, seen: stack.preview(**_quiet(seen)))
+        recorder = _Recorder(progress)
+        # A plan can hold secrets: it is read and gone.
+        with tempfile.TemporaryDirectory(prefix="firstbell-") as folder:
+            plan = Path(folder) / "plan.json"
+            outcome = self._run(
+                progress,
+                lambda stack, seen: stack.preview(plan=str(plan), **_quiet(seen)),
+                recorder=recorder,
+            )
+            saved: dict[str, Any] = json.loads(plan.read_text())
+        return Planned(outcome, policy.planned(recorder.inputs, saved))
 
     def up(self, progress: Progress) -> Outcome:
         """Create, update and delete until the cloud is as the program says.
@@ -272,8 +301,9 @@ class OpenStack:
         operation: Callable[[automation.Stack, _Recorder], object],
         *,
         refreshing: bool = False,
+        recorder: _Recorder | None = None,
     ) -> Outcome:
-        recorder = _Recorder(progress, refreshing=refreshing)
+        recorder = recorder or _Recorder(progress, refreshing=refreshing)
         stack = self._stack
         _interruptible(
             lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors), progress

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cli import render
+from cli.commands.policy import show as show_controls
 from cli.context import Context, pass_context
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def preview(context: Context, *, everything: bool, prices: Path | None, most: fl
         found.outcome,
         [*checked.warnings, *found.warnings],
         everything=everything,
-        more=checked.to_json(),
+        more=checked.to_json() | {"policy": found.controls.to_json()},
     )
     if not context.json:
         _show_hours(checked)
+        show_controls(found.controls)
 
 
 @click.command("up", epilog="Example: firstbell up -s demo --yes")
