@@ -14,6 +14,7 @@ from infra.access import Access, AccessArgs, Door
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.database import Database, DatabaseArgs
 from infra.network import Network, NetworkArgs
+from infra.notices import Notices, NoticesArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
 from infra.scheduling import Season, read_season_of
 from infra.season.plan import Bounds
@@ -73,6 +74,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
     }
 
     network = Network(stack, NetworkArgs(platform.network, settings.region, tags))
+    notices = Notices(f"{stack}-notices", NoticesArgs(tags))
     replicas = platform.database.replicas
     database = Database(
         f"{stack}-database",
@@ -82,6 +84,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             scheduled="database" in season.targets,
             vpc_id=network.vpc_id,
             subnet_ids=network.data_subnet_ids,
+            topic_arn=notices.topic_arn,
             tags=tags,
         ),
     )

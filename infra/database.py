@@ -9,6 +9,8 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from infra import database_parameters as parameters
+from infra.iam import Statement, service_role
 from infra.season.plan import Bounds
 from infra.settings.database import DatabaseEngine, DatabaseSettings
 
@@ -17,18 +19,38 @@ LOG_TYPES: Final[dict[DatabaseEngine, list[str]]] = {
     "aurora-postgresql": ["postgresql"],
     "aurora-mysql": ["audit", "error", "slowquery"],
 }
+PROXY_FAMILY: Final[dict[DatabaseEngine, str]] = {
+    "aurora-postgresql": "POSTGRESQL",
+    "aurora-mysql": "MYSQL",
+}
 READER_CPU_TARGET_PERCENT: Final = 60.0
+# What the proxy leaves of the writer's connections to those who connect without it.
+PROXY_CONNECTIONS_PERCENT: Final = 90
+# A page waits no longer than this for a connection; the balancer gives up after 60.
+PROXY_BORROW_SECONDS: Final = 30
+# What the events of RDS are told of, by kind of source: AWS's controls RDS.19 to RDS.22.
+EVENTS: Final[Mapping[str, Sequence[str]]] = {
+    "db-cluster": ["failover", "failure", "maintenance"],
+    "db-instance": ["configuration change", "failure", "maintenance"],
+    "db-parameter-group": ["configuration change"],
+    "db-security-group": ["configuration change", "failure"],
+}
+_MONITORING_POLICY: Final = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
 
 
 @dataclass(frozen=True)
 class DatabaseArgs:
-    """`bounds` is the number of replicas that holds now."""
+    """`bounds` is the number of replicas that holds now; it takes no clients: see access.py.
+
+    `topic_arn` is where RDS sends its events.
+    """
 
     settings: DatabaseSettings
     bounds: Bounds
     scheduled: bool
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
+    topic_arn: pulumi.Input[str]
     tags: Mapping[str, str]
 
 
@@ -38,6 +60,9 @@ class Database(pulumi.ComponentResource):
     resource_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     port: int
+    arn: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    """Where applications write: the proxy where there is one."""
     outputs: pulumi.Output[dict[str, object]]
 
     def __init__(
@@ -49,47 +74,88 @@ class Database(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags)
         self.port = PORT[args.settings.engine]
-        cluster = self._cluster()
-        target = self._scalable_target(cluster, self._instances(cluster))
+        group = self._security_group()
+        self.security_group_id = group.id
+        cluster = self._cluster(group)
+        instances = self._instances(cluster)
+        target = self._scalable_target(cluster, instances)
+        secret_arn = cluster.master_user_secrets.apply(
+            lambda secrets: str(secrets[0].secret_arn) if secrets else ""
+        )
+        proxy = self._proxy(cluster, group, secret_arn, instances) if args.settings.proxy else None
+        self._event_subscriptions()
         self.resource_id = target.resource_id
+        self.arn = cluster.arn
+        self.endpoint = proxy.endpoint if proxy else cluster.endpoint
         self.outputs = pulumi.Output.from_input(
             {
                 "engine": args.settings.engine,
                 "writer_endpoint": cluster.endpoint,
                 "reader_endpoint": cluster.reader_endpoint,
+                "proxy_endpoint": proxy.endpoint if proxy else None,
                 "port": self.port,
                 "name": args.settings.name,
-                "secret_arn": cluster.master_user_secrets.apply(
-                    lambda secrets: secrets[0].secret_arn if secrets else None
-                ),
+                "secret_arn": secret_arn,
             }
         )
         self.register_outputs({"cluster": cluster.cluster_identifier})
 
-    def _cluster(self) -> aws.rds.Cluster:
-        args, settings, name = self._args, self._args.settings, self._name
-        subnets = aws.rds.SubnetGroup(
-            name, subnet_ids=args.subnet_ids, tags=self._tags, opts=self._child
-        )
-        self.security_group_id = aws.ec2.SecurityGroup(
+    def _security_group(self) -> aws.ec2.SecurityGroup:
+        """Closed; who may come in is said elsewhere, save the proxy, which stands inside."""
+        args, name = self._args, self._name
+        group = aws.ec2.SecurityGroup(
             name,
             description="The database, open to the application alone",
             vpc_id=args.vpc_id,
             tags=self._tags | {"Name": name},
             opts=self._child,
-        ).id
+        )
+        if args.settings.proxy:
+            for rule in (aws.vpc.SecurityGroupIngressRule, aws.vpc.SecurityGroupEgressRule):
+                rule(
+                    f"{name}-from-proxy",
+                    security_group_id=group.id,
+                    description="From the proxy to the database",
+                    referenced_security_group_id=group.id,
+                    ip_protocol="tcp",
+                    from_port=self.port,
+                    to_port=self.port,
+                    tags=self._tags,
+                    opts=self._child,
+                )
+        return group
+
+    def _cluster(self, group: aws.ec2.SecurityGroup) -> aws.rds.Cluster:
+        args, settings, name = self._args, self._args.settings, self._name
+        subnets = aws.rds.SubnetGroup(
+            name, subnet_ids=args.subnet_ids, tags=self._tags, opts=self._child
+        )
+        cluster_parameters = aws.rds.ClusterParameterGroup(
+            name,
+            family=parameters.family(settings),
+            description=f"{name}: TLS only, slow statements logged",
+            parameters=[
+                aws.rds.ClusterParameterGroupParameterArgs(
+                    name=parameter.name, value=parameter.value, apply_method=parameter.applied
+                )
+                for parameter in parameters.cluster_parameters(settings)
+            ],
+            tags=self._tags,
+            opts=self._child,
+        )
         return aws.rds.Cluster(
             name,
             engine=aws.rds.EngineType(settings.engine),
             engine_version=settings.engine_version,
             database_name=settings.name,
-            master_username="firstbell",
+            master_username=settings.admin_user,
             # RDS makes the password, keeps it in Secrets Manager and rotates it.
             manage_master_user_password=True,
             iam_database_authentication_enabled=True,
             port=self.port,
             db_subnet_group_name=subnets.name,
-            vpc_security_group_ids=[self.security_group_id],
+            db_cluster_parameter_group_name=cluster_parameters.name,
+            vpc_security_group_ids=[group.id],
             storage_encrypted=True,
             backup_retention_period=settings.backup_days,
             copy_tags_to_snapshot=True,
@@ -101,29 +167,138 @@ class Database(pulumi.ComponentResource):
             opts=self._child,
         )
 
+    def _log_groups(self, cluster: aws.rds.Cluster) -> list[aws.cloudwatch.LogGroup]:
+        """Where the engine's logs go. RDS makes a missing group when an instance first writes to
+        it, and keeps what is in it for ever: so they come before the instances."""
+        return [
+            aws.cloudwatch.LogGroup(
+                f"{self._name}-{kind}",
+                name=pulumi.Output.concat(
+                    "/aws/rds/cluster/", cluster.cluster_identifier, f"/{kind}"
+                ),
+                retention_in_days=self._args.settings.log_days,
+                tags=self._tags,
+                opts=self._child,
+            )
+            for kind in LOG_TYPES[self._args.settings.engine]
+        ]
+
     def _instances(self, cluster: aws.rds.Cluster) -> list[aws.rds.ClusterInstance]:
         """The writer, and one replica of our own where any is wanted.
 
         Application Auto Scaling removes only replicas that it added itself, so that this one stays
         for a failover whatever the schedule says. It counts towards the schedule's minimum.
         """
-        roles = ["writer"] + (["replica"] if self._args.settings.replicas.min >= 1 else [])
+        name, settings = self._name, self._args.settings
+        monitoring = service_role(
+            f"{name}-monitoring",
+            "monitoring.rds.amazonaws.com",
+            managed={"enhanced": _MONITORING_POLICY},
+            tags=self._tags,
+            opts=self._child,
+        )
+        instance_parameters = aws.rds.ParameterGroup(
+            name,
+            family=parameters.family(settings),
+            description=f"{name}: waits and deadlocks are logged",
+            parameters=[
+                aws.rds.ParameterGroupParameterArgs(
+                    name=parameter.name, value=parameter.value, apply_method=parameter.applied
+                )
+                for parameter in parameters.instance_parameters(settings)
+            ],
+            tags=self._tags,
+            opts=self._child,
+        )
+        roles = ["writer"] + (["replica"] if settings.replicas.min >= 1 else [])
+        first = pulumi.ResourceOptions(parent=self, depends_on=self._log_groups(cluster))
         return [
             aws.rds.ClusterInstance(
-                f"{self._name}-{role}",
+                f"{name}-{role}",
                 cluster_identifier=cluster.cluster_identifier,
-                engine=aws.rds.EngineType(self._args.settings.engine),
-                instance_class=self._args.settings.instance_class,
+                engine=aws.rds.EngineType(settings.engine),
+                instance_class=settings.instance_class,
+                db_parameter_group_name=instance_parameters.name,
                 publicly_accessible=False,
                 auto_minor_version_upgrade=True,
                 copy_tags_to_snapshot=True,
-                performance_insights_enabled=True,
+                performance_insights_enabled=parameters.has_performance_insights(settings),
+                monitoring_interval=settings.monitoring_seconds,
+                monitoring_role_arn=monitoring.arn,
                 promotion_tier=tier,
                 tags=self._tags,
-                opts=self._child,
+                opts=first,
             )
             for tier, role in enumerate(roles)
         ]
+
+    def _proxy(
+        self,
+        cluster: aws.rds.Cluster,
+        group: aws.ec2.SecurityGroup,
+        secret_arn: pulumi.Output[str],
+        instances: Sequence[aws.rds.ClusterInstance],
+    ) -> aws.rds.Proxy:
+        """Shares the writer's connections; its role reads the master user's secret alone."""
+        name = self._name
+        role = service_role(
+            f"{name}-proxy",
+            "rds.amazonaws.com",
+            statements=[
+                Statement(
+                    ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+                    [secret_arn],
+                )
+            ],
+            tags=self._tags,
+            opts=self._child,
+        )
+        proxy = aws.rds.Proxy(
+            name,
+            engine_family=PROXY_FAMILY[self._args.settings.engine],
+            auths=[
+                aws.rds.ProxyAuthArgs(
+                    auth_scheme="SECRETS", iam_auth="DISABLED", secret_arn=secret_arn
+                )
+            ],
+            require_tls=True,
+            role_arn=role.arn,
+            vpc_subnet_ids=self._args.subnet_ids,
+            vpc_security_group_ids=[group.id],
+            tags=self._tags,
+            opts=self._child,
+        )
+        pool = aws.rds.ProxyDefaultTargetGroup(
+            name,
+            db_proxy_name=proxy.name,
+            connection_pool_config=aws.rds.ProxyDefaultTargetGroupConnectionPoolConfigArgs(
+                max_connections_percent=PROXY_CONNECTIONS_PERCENT,
+                max_idle_connections_percent=PROXY_CONNECTIONS_PERCENT // 2,
+                connection_borrow_timeout=PROXY_BORROW_SECONDS,
+            ),
+            opts=self._child,
+        )
+        aws.rds.ProxyTarget(
+            name,
+            db_proxy_name=proxy.name,
+            target_group_name=pool.name,
+            db_cluster_identifier=cluster.cluster_identifier,
+            # A cluster without an instance cannot be registered.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(instances)),
+        )
+        return proxy
+
+    def _event_subscriptions(self) -> None:
+        """Failures, failovers, maintenance and changes of configuration, told to the topic."""
+        for source, categories in EVENTS.items():
+            aws.rds.EventSubscription(
+                f"{self._name}-{source.removeprefix('db-')}",
+                sns_topic=self._args.topic_arn,
+                source_type=source,
+                event_categories=list(categories),
+                tags=self._tags,
+                opts=self._child,
+            )
 
     def _scalable_target(
         self, cluster: aws.rds.Cluster, instances: Sequence[aws.rds.ClusterInstance]

@@ -1,4 +1,4 @@
-"""Which instance types and DB instance classes a Region has, by a dated, generated table."""
+"""Which instance types, DB classes and cache node types a Region has, by a generated table."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ def problem_with_database_class(name: str, engine: str, region: str) -> str | No
     known: dict[str, list[str]] = _table()["database_classes"][engine]
     entries = {key: {"absent": absent} for key, absent in known.items()}
     return _problem(entries, name, region, f"{engine} instance class")
+
+
+def problem_with_cache_node_type(name: str, region: str) -> str | None:
+    """Why the Region cannot run this ElastiCache node type, or None when it can."""
+    known: dict[str, list[str]] = _table()["cache_node_types"]
+    entries = {key: {"absent": absent} for key, absent in known.items()}
+    return _problem(entries, name, region, "cache node type")
 
 
 def _problem(entries: dict[str, dict[str, Any]], name: str, region: str, what: str) -> str | None:

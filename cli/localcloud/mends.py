@@ -6,6 +6,7 @@ Each mend is made when its service is first asked, since importing moto's servic
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,6 +18,8 @@ def mend(service: str) -> None:
             _keep_mixed_instances_policies()
         case "rds":
             _delete_automated_snapshots_with_their_cluster()
+            _modify_proxies_and_subscriptions()
+            _reset_parameters()
         case _:
             pass
 
@@ -59,3 +62,72 @@ def _delete_automated_snapshots_with_their_cluster() -> None:
         return deleted
 
     RDSBackend.delete_db_cluster = deleting
+
+
+def _modify_proxies_and_subscriptions() -> None:
+    """moto makes and deletes RDS proxies and event subscriptions, but cannot change them."""
+    from moto.core.responses import ActionResult
+    from moto.rds.responses import RDSResponse
+
+    def take_over(thing: Any, params: Any, members: dict[str, str]) -> None:
+        for member, attribute in members.items():
+            if member in params:
+                setattr(thing, attribute, params[member])
+
+    def modify_db_proxy(self: RDSResponse) -> ActionResult:
+        (proxy,) = self.backend.describe_db_proxies(self.params["DBProxyName"])
+        members = {
+            "Auth": "auth",
+            "RequireTLS": "require_tls",
+            "IdleClientTimeout": "idle_client_timeout",
+            "DebugLogging": "debug_logging",
+            "RoleArn": "role_arn",
+            "SecurityGroups": "vpc_security_group_ids",
+        }
+        take_over(proxy, self.params, members)
+        return ActionResult({"DBProxy": proxy})
+
+    def modify_event_subscription(self: RDSResponse) -> ActionResult:
+        (found,) = self.backend.describe_event_subscriptions(self.params["SubscriptionName"])
+        members = {
+            "SnsTopicArn": "sns_topic_arn",
+            "SourceType": "source_type",
+            "EventCategories": "event_categories",
+            "Enabled": "enabled",
+        }
+        take_over(found, self.params, members)
+        return ActionResult({"EventSubscription": found})
+
+    _add(RDSResponse, modify_db_proxy, modify_event_subscription)
+
+
+def _reset_parameters() -> None:
+    """moto cannot give a parameter its default back, in groups of clusters and of instances."""
+    from moto.core.responses import ActionResult
+    from moto.rds.responses import RDSResponse
+
+    def reset(group: Any, member: str, params: Any) -> ActionResult:
+        names = [parameter["ParameterName"] for parameter in params.get("Parameters", [])]
+        for name in list(group.parameters) if params.get("ResetAllParameters") else names:
+            group.parameters.pop(name, None)
+        return ActionResult({member: params[member]})
+
+    def reset_db_parameter_group(self: RDSResponse) -> ActionResult:
+        member = "DBParameterGroupName"
+        (group,) = self.backend.describe_db_parameter_groups(
+            {"db_parameter_group_name": self.params[member]}
+        )
+        return reset(group, member, self.params)
+
+    def reset_db_cluster_parameter_group(self: RDSResponse) -> ActionResult:
+        member = "DBClusterParameterGroupName"
+        (group,) = self.backend.describe_db_cluster_parameter_groups(self.params[member])
+        return reset(group, member, self.params)
+
+    _add(RDSResponse, reset_db_parameter_group, reset_db_cluster_parameter_group)
+
+
+def _add(responses: type, *operations: Callable[..., Any]) -> None:
+    """Let moto answer operations that it does not know."""
+    for operation in operations:
+        setattr(responses, operation.__name__, operation)

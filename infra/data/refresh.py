@@ -41,6 +41,7 @@ def table(today: date) -> dict[str, object]:
         "regions": regions,
         "instance_types": types,
         "database_classes": {engine: _classes(engine, regions) for engine in ENGINES},
+        "cache_node_types": _cache_node_types(regions),
     }
 
 
@@ -68,6 +69,19 @@ def _classes(engine: str, regions: list[str]) -> dict[str, list[str]]:
                 )
     known = sorted(set().union(*by_region.values()))
     return {name: [region for region in regions if name not in by_region[region]] for name in known}
+
+
+def _cache_node_types(regions: list[str]) -> dict[str, list[str]]:
+    """For each ElastiCache node type, the Regions that lack it."""
+    offered = {
+        region: set(entry["enum"])
+        for region, entry in _cfn_lint(
+            "aws_elasticache_cachecluster/cachenodetype_enum.json"
+        ).items()
+        if region in regions
+    }
+    known = sorted(set().union(*offered.values()))
+    return {name: [r for r in regions if name not in offered.get(r, ())] for name in known}
 
 
 def _cfn_lint(name: str) -> dict[str, Any]:

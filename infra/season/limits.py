@@ -28,7 +28,8 @@ END_AFTER_LAST_MINUTES: Final = 5
 START_AHEAD_MINUTES: Final = 5
 # `rds:cluster:ReadReplicaCount`: Aurora user guide, "Auto Scaling with Aurora Replicas".
 MAX_AURORA_REPLICAS: Final = 15
-# `elasticache:replication-group:Replicas`: ElastiCache user guide, "Auto Scaling". [M]
+# `elasticache:replication-group:Replicas`, of each shard: ElastiCache user guide, "Scaling replica
+# nodes".
 MAX_ELASTICACHE_REPLICAS: Final = 5
 # Load balancer capacity unit reservation, Elastic Load Balancing user guide:
 # at least 100 units, 15,000 an Application Load Balancer (0 a Region until the quota is raised),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from infra.settings.base import Settings
+from infra.season.limits import MAX_AURORA_REPLICAS
+from infra.settings.base import RetentionDays, Settings
 
 DatabaseEngine = Literal["aurora-postgresql", "aurora-mysql"]
 
@@ -15,13 +17,47 @@ DEFAULT_ENGINE_VERSION: Final[dict[DatabaseEngine, str]] = {
     "aurora-postgresql": "16",
     "aurora-mysql": "8.0",
 }
+# How AWS writes the versions of an engine, and an example of each.
+_VERSION_FORM: Final[dict[DatabaseEngine, tuple[re.Pattern[str], str]]] = {
+    "aurora-postgresql": (re.compile(r"\d{2}(\.\d{1,2})?"), "16 or 16.6"),
+    "aurora-mysql": (
+        re.compile(r"\d\.\d(\.mysql_aurora\.\d+\.\d+\.\d+)?"),
+        "8.0 or 8.0.mysql_aurora.3.08.0",
+    ),
+}
+# Major versions for which RDS Proxy exists. Aurora user guide, "Supported Regions and Aurora DB
+# engines for Amazon RDS Proxy", read 2026-11 for the Regions and Aurora MySQL; the majors of
+# Aurora PostgreSQL are [M].
+PROXY_VERSIONS: Final[dict[DatabaseEngine, tuple[str, ...]]] = {
+    "aurora-postgresql": ("12", "13", "14", "15", "16", "17"),
+    "aurora-mysql": ("5.7", "8.0"),
+}
+# The same page: Regions that have no RDS Proxy.
+REGIONS_WITHOUT_PROXY: Final = frozenset({"ap-east-2", "ap-southeast-6"})
+# Names that Aurora keeps to itself (CreateDBCluster), and those that an attacker tries first: AWS's
+# control RDS.24 wants another than the defaults `admin` and `postgres`.
+_REFUSED_USERS: Final = frozenset(
+    {"admin", "postgres", "rdsadmin", "postgres_admin", "public", "none", "root"}
+)
+# What the parameter groups set from a setting of its own; `parameters` may not say it again.
+OWN_PARAMETERS: Final = frozenset(
+    {
+        "rds.force_ssl",
+        "require_secure_transport",
+        "log_min_duration_statement",
+        "long_query_time",
+        "max_connections",
+    }
+)
 
 
 class ReplicaSettings(Settings):
     """How many Aurora replicas there may be."""
 
-    min: int = Field(1, ge=0, le=15)
-    max: int = Field(3, ge=0, le=15)
+    min: int = Field(1, ge=0, le=MAX_AURORA_REPLICAS, description="Replicas that are always there.")
+    max: int = Field(
+        3, ge=0, le=MAX_AURORA_REPLICAS, description="The most that schedule and load may ask for."
+    )
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -34,11 +70,43 @@ class DatabaseSettings(Settings):
     """The Aurora cluster: one writer, and replicas by schedule and by load."""
 
     engine: DatabaseEngine = "aurora-postgresql"
-    version: str | None = None
-    instance_class: str = "db.r6g.large"
-    name: str = Field("lms", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    version: str | None = Field(
+        None, description="The major version; AWS applies minor ones by itself. 16 or 8.0."
+    )
+    instance_class: str = Field("db.r6g.large", description="The writer's and every replica's.")
+    name: str = Field(
+        "lms", pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The database that is created."
+    )
+    admin_user: str = Field(
+        "firstbell",
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="The master user; RDS makes its password, keeps and rotates it.",
+    )
     replicas: ReplicaSettings = ReplicaSettings.model_validate({})
-    backup_days: int = Field(14, ge=7, le=35)
+    proxy: bool = Field(
+        False, description="An RDS Proxy before the writer, for more connections than it can carry."
+    )
+    max_connections: int | None = Field(
+        None,
+        ge=10,
+        le=16_000,
+        description="Left out, the engine reckons it from the class's memory.",
+    )
+    slow_query_milliseconds: int = Field(
+        1000, ge=1, le=3_600_000, description="Statements that take longer are logged."
+    )
+    parameters: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="More parameters of the cluster's parameter group, such as "
+        "rds.logical_replication; they take effect at the next restart.",
+    )
+    backup_days: int = Field(
+        14, ge=7, le=35, description="How far back a point-in-time restore reaches."
+    )
+    log_days: RetentionDays = Field(90, description="How long the engine's logs are kept.")
+    monitoring_seconds: Literal[1, 5, 10, 15, 30, 60] = Field(
+        60, description="Interval of enhanced monitoring."
+    )
     deletion_protection: bool = True
     cron_connections: int = Field(
         20, ge=0, description="Connections to the writer that cron and workers hold at most."
@@ -50,3 +118,46 @@ class DatabaseSettings(Settings):
     @property
     def engine_version(self) -> str:
         return self.version or DEFAULT_ENGINE_VERSION[self.engine]
+
+    @property
+    def major_version(self) -> str:
+        """As in the parameter groups' families: 16 of 16.6, 8.0 of 8.0.mysql_aurora.3.08.0."""
+        parts = self.engine_version.split(".")
+        return parts[0] if self.engine == "aurora-postgresql" else ".".join(parts[:2])
+
+    @model_validator(mode="after")
+    def _version_is_the_engines(self) -> Self:
+        form, example = _VERSION_FORM[self.engine]
+        if not form.fullmatch(self.engine_version):
+            raise ValueError(
+                f"version {self.engine_version!r} is no version of {self.engine}; write {example}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _proxy_exists(self) -> Self:
+        offered = PROXY_VERSIONS[self.engine]
+        if self.proxy and self.major_version not in offered:
+            raise ValueError(
+                f"proxy: AWS has no RDS Proxy for {self.engine} {self.major_version}; take version "
+                f"{', '.join(offered)}, or proxy: false and fewer connections"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _admin_user_is_free(self) -> Self:
+        if self.admin_user in _REFUSED_USERS:
+            raise ValueError(
+                f"admin_user {self.admin_user!r} is reserved by the engine or the first name that "
+                "an attacker tries; choose another"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parameters_are_not_ours(self) -> Self:
+        if twice := sorted(OWN_PARAMETERS & self.parameters.keys()):
+            raise ValueError(
+                f"parameters: {', '.join(twice)} comes from a setting of its own "
+                "(max_connections, slow_query_milliseconds) or is always on (TLS)"
+            )
+        return self

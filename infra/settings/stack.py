@@ -11,6 +11,7 @@ import yaml
 from infra import instances, paths
 from infra.errors import InputError, Problem, Problems, nearest
 from infra.settings.base import Settings
+from infra.settings.database import REGIONS_WITHOUT_PROXY
 from infra.settings.platform import PlatformSettings
 from infra.settings.tiers import DEFAULT_IMAGE
 from infra.validation import validate
@@ -224,6 +225,14 @@ def _problems_with_hardware(
         for kind in tier.instance_types
         if (described := instances.instance_type(kind)) and described.architecture == "arm64"
     ]
+    if platform.database.proxy and region in REGIONS_WITHOUT_PROXY:
+        found.append(
+            Problem(
+                "firstbell:platform/database/proxy",
+                f"{region} has no RDS Proxy",
+                "write proxy: false, or take another Region",
+            )
+        )
     if not local:
         return found
     found += [

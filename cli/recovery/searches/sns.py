@@ -16,3 +16,6 @@ def _topic(client: Clients, inputs: Inputs) -> Iterator[str]:
 
 
 SEARCHES: Final[Mapping[str, Search]] = {"aws:sns/topic:Topic": _topic}
+
+# Setting it again changes nothing.
+REPEATABLE: Final = frozenset({"aws:sns/topicPolicy:TopicPolicy"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cli.localcloud.provider.aws import Cloud
@@ -51,55 +52,68 @@ SUBNET_GROUP: Final = Row(
     tags=_TAGS,
 )
 
-# ---- Cluster parameter groups ----------------------------------------------------------------
+# ---- Parameter groups ------------------------------------------------------------------------
 
 
-def _set_parameters(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
-    name = {"DBClusterParameterGroupName": state["id"]}
-    wanted = {p["name"]: p for p in state.get("parameters", [])}
-    gone = [p["ParameterName"] for p in _user_parameters(cloud, state["id"])]
-    gone = [parameter for parameter in gone if parameter not in wanted]
-    if gone:
-        reset = [{"ParameterName": p, "ApplyMethod": "pending-reboot"} for p in gone]
-        cloud.call("rds", "reset_db_cluster_parameter_group", **name, Parameters=reset)
-    parameters = [
-        {
-            "ParameterName": p["name"],
-            "ParameterValue": p["value"],
-            "ApplyMethod": p.get("applyMethod", "immediate"),
-        }
-        for p in wanted.values()
-    ]
-    # AWS takes 20 parameters a call.
-    for start in range(0, len(parameters), 20):
-        cloud.call(
-            "rds",
-            "modify_db_cluster_parameter_group",
-            **name,
-            Parameters=parameters[start : start + 20],
-        )
+@dataclass(frozen=True)
+class _Parameters:
+    """The calls about parameters, which differ in a word between clusters and instances."""
 
+    member: str
+    describe: str
+    modify: str
+    reset: str
 
-def _user_parameters(cloud: Cloud, name: str) -> list[dict[str, Any]]:
-    answer = cloud.call(
-        "rds", "describe_db_cluster_parameters", DBClusterParameterGroupName=name, Source="user"
-    )
-    return answer["Parameters"]
-
-
-def _parameters(cloud: Cloud, state: Properties) -> Properties:
-    return {
-        "parameters": [
+    def set(self, cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
+        name = {self.member: state["id"]}
+        wanted = {p["name"]: p for p in state.get("parameters", [])}
+        gone = [p["ParameterName"] for p in self._given(cloud, state["id"])]
+        gone = [parameter for parameter in gone if parameter not in wanted]
+        if gone:
+            reset = [{"ParameterName": p, "ApplyMethod": "pending-reboot"} for p in gone]
+            cloud.call("rds", self.reset, **name, Parameters=reset)
+        parameters = [
             {
-                "name": p["ParameterName"],
-                "value": p["ParameterValue"],
-                "applyMethod": p.get("ApplyMethod", "immediate"),
+                "ParameterName": p["name"],
+                "ParameterValue": p["value"],
+                "ApplyMethod": p.get("applyMethod", "immediate"),
             }
-            for p in _user_parameters(cloud, state["id"])
-            if "ParameterValue" in p
+            for p in wanted.values()
         ]
-    }
+        # AWS takes 20 parameters a call.
+        for start in range(0, len(parameters), 20):
+            cloud.call("rds", self.modify, **name, Parameters=parameters[start : start + 20])
 
+    def _given(self, cloud: Cloud, name: str) -> list[dict[str, Any]]:
+        answer = cloud.call("rds", self.describe, **{self.member: name}, Source="user")
+        return answer["Parameters"]
+
+    def read(self, cloud: Cloud, state: Properties) -> Properties:
+        return {
+            "parameters": [
+                {
+                    "name": p["ParameterName"],
+                    "value": p["ParameterValue"],
+                    "applyMethod": p.get("ApplyMethod", "immediate"),
+                }
+                for p in self._given(cloud, state["id"])
+                if "ParameterValue" in p
+            ]
+        }
+
+
+_OF_CLUSTERS: Final = _Parameters(
+    "DBClusterParameterGroupName",
+    "describe_db_cluster_parameters",
+    "modify_db_cluster_parameter_group",
+    "reset_db_cluster_parameter_group",
+)
+_OF_INSTANCES: Final = _Parameters(
+    "DBParameterGroupName",
+    "describe_db_parameters",
+    "modify_db_parameter_group",
+    "reset_db_parameter_group",
+)
 
 CLUSTER_PARAMETER_GROUP: Final = Row(
     type="aws:rds/clusterParameterGroup:ClusterParameterGroup",
@@ -112,7 +126,7 @@ CLUSTER_PARAMETER_GROUP: Final = Row(
         {"DBClusterParameterGroupName": "id"},
     ),
     key={"DBClusterParameterGroupName": "id"},
-    update=(Step(props="parameters", run=_set_parameters),),
+    update=(Step(props="parameters", run=_OF_CLUSTERS.set),),
     delete="delete_db_cluster_parameter_group",
     names={
         "name": "DBClusterParameterGroupName",
@@ -121,7 +135,31 @@ CLUSTER_PARAMETER_GROUP: Final = Row(
     },
     replace="name namePrefix family description",
     defaults={"description": "Managed by Pulumi"},
-    more=_parameters,
+    more=_OF_CLUSTERS.read,
+    autoname=Autoname(max_length=255, lower=True),
+    tags=_TAGS,
+)
+
+PARAMETER_GROUP: Final = Row(
+    type="aws:rds/parameterGroup:ParameterGroup",
+    service="rds",
+    create="create_db_parameter_group",
+    id="={name}",
+    read=Read(
+        "describe_db_parameter_groups", "DBParameterGroups[0]", {"DBParameterGroupName": "id"}
+    ),
+    key={"DBParameterGroupName": "id"},
+    update=(Step(props="parameters", run=_OF_INSTANCES.set),),
+    delete="delete_db_parameter_group",
+    names={
+        "name": "DBParameterGroupName",
+        "family": "DBParameterGroupFamily",
+        "arn": "DBParameterGroupArn",
+    },
+    replace="name namePrefix family description",
+    defaults={"description": "Managed by Pulumi", "skipDestroy": False},
+    ignored="skipDestroy",
+    more=_OF_INSTANCES.read,
     autoname=Autoname(max_length=255, lower=True),
     tags=_TAGS,
 )
@@ -295,4 +333,129 @@ CLUSTER_INSTANCE: Final = Row(
     tags=_TAGS,
 )
 
-ROWS: Final = (SUBNET_GROUP, CLUSTER_PARAMETER_GROUP, CLUSTER, CLUSTER_INSTANCE)
+# ---- Proxies ---------------------------------------------------------------------------------
+
+PROXY: Final = Row(
+    type="aws:rds/proxy:Proxy",
+    service="rds",
+    create="create_db_proxy",
+    id="={name}",
+    read=Read("describe_db_proxies", "DBProxies[0]", {"DBProxyName": "id"}),
+    key={"DBProxyName": "id"},
+    update=(
+        Step(
+            "modify_db_proxy",
+            "auths debugLogging idleClientTimeout requireTls roleArn vpcSecurityGroupIds",
+        ),
+    ),
+    delete="delete_db_proxy",
+    names={"name": "DBProxyName", "arn": "DBProxyArn", "vpcSecurityGroupIds": "SecurityGroups"},
+    replace="name engineFamily vpcSubnetIds",
+    reads={"vpcSecurityGroupIds": "VpcSecurityGroupIds"},
+    defaults={"debugLogging": False, "requireTls": False, "idleClientTimeout": 1800},
+    autoname=Autoname(max_length=63),
+    tags=_TAGS,
+)
+
+
+def _of_proxy(cloud: Cloud, operation: str, proxy: str) -> dict[str, Any]:
+    """What belongs to a proxy. moto fails where the proxy is gone, so that is asked first."""
+    cloud.call("rds", "describe_db_proxies", DBProxyName=proxy)
+    return cloud.call("rds", operation, DBProxyName=proxy)
+
+
+def _pool(cloud: Cloud, state: Properties) -> Live | None:
+    groups = _of_proxy(cloud, "describe_db_proxy_target_groups", state["id"])["TargetGroups"]
+    return next((group for group in groups if group["TargetGroupName"] == "default"), None)
+
+
+# It comes and goes with its proxy; pulumi-aws only says what it is like.
+PROXY_DEFAULT_TARGET_GROUP: Final = Row(
+    type="aws:rds/proxyDefaultTargetGroup:ProxyDefaultTargetGroup",
+    service="rds",
+    create=Step(
+        "modify_db_proxy_target_group",
+        "dbProxyName connectionPoolConfig",
+        fixed={"TargetGroupName": "default"},
+    ),
+    id="={dbProxyName}",
+    read=_pool,
+    key={"DBProxyName": "id"},
+    update=(
+        Step(
+            "modify_db_proxy_target_group",
+            "connectionPoolConfig",
+            fixed={"TargetGroupName": "default"},
+        ),
+    ),
+    delete=(),
+    names={"name": "TargetGroupName", "arn": "TargetGroupArn"},
+    replace="dbProxyName",
+    computed="connectionPoolConfig",
+)
+
+
+def _registered(cloud: Cloud, state: Properties) -> Live | None:
+    targets = _of_proxy(cloud, "describe_db_proxy_targets", state["dbProxyName"])["Targets"]
+    wanted = state["dbClusterIdentifier"]
+    return next((target for target in targets if target["RdsResourceId"] == wanted), None)
+
+
+PROXY_TARGET: Final = Row(
+    type="aws:rds/proxyTarget:ProxyTarget",
+    service="rds",
+    create=Step("register_db_proxy_targets", "dbProxyName targetGroupName dbClusterIdentifier"),
+    id="={dbProxyName}/{targetGroupName}/TRACKED_CLUSTER/{dbClusterIdentifier}",
+    read=_registered,
+    key={
+        "DBProxyName": "dbProxyName",
+        "TargetGroupName": "targetGroupName",
+        "DBClusterIdentifiers": "dbClusterIdentifier",
+    },
+    delete="deregister_db_proxy_targets",
+    replace="dbProxyName targetGroupName dbClusterIdentifier",
+    import_id="dbProxyName/targetGroupName/type/dbClusterIdentifier",
+)
+
+# ---- Events ----------------------------------------------------------------------------------
+
+EVENT_SUBSCRIPTION: Final = Row(
+    type="aws:rds/eventSubscription:EventSubscription",
+    service="rds",
+    create="create_event_subscription",
+    id="={name}",
+    read=Read(
+        "describe_event_subscriptions", "EventSubscriptionsList[0]", {"SubscriptionName": "id"}
+    ),
+    key={"SubscriptionName": "id"},
+    update=(Step("modify_event_subscription", "enabled eventCategories snsTopic sourceType"),),
+    delete="delete_event_subscription",
+    names={
+        "name": "SubscriptionName",
+        "snsTopic": "SnsTopicArn",
+        "arn": "EventSubscriptionArn",
+    },
+    reads={
+        "name": "CustSubscriptionId",
+        "eventCategories": "EventCategoriesList",
+        "sourceIds": "SourceIdsList",
+        "customerAwsId": "CustomerAwsId",
+    },
+    replace="name namePrefix sourceIds",
+    defaults={"enabled": True},
+    autoname=Autoname(max_length=255),
+    arn="rds:es:{name}",
+    tags=_TAGS,
+)
+
+ROWS: Final = (
+    SUBNET_GROUP,
+    CLUSTER_PARAMETER_GROUP,
+    PARAMETER_GROUP,
+    CLUSTER,
+    CLUSTER_INSTANCE,
+    PROXY,
+    PROXY_DEFAULT_TARGET_GROUP,
+    PROXY_TARGET,
+    EVENT_SUBSCRIPTION,
+)

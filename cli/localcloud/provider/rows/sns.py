@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from cli.localcloud.provider.aws import Cloud
 from cli.localcloud.provider.machine import Autoname, Read, Row, Step, Tagging
-from cli.localcloud.provider.values import Properties
+from cli.localcloud.provider.values import UNKNOWN, Properties
 
 _TOPIC_ATTRIBUTES: Final = {
     "policy": "Policy",
@@ -51,4 +52,41 @@ TOPIC: Final = Row(
     ),
 )
 
-ROWS: Final = (TOPIC,)
+
+def _set_policy(_: Cloud, state: Properties, __: frozenset[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "TopicArn": state["arn"],
+            "AttributeName": "Policy",
+            "AttributeValue": state.get("policy", UNKNOWN),
+        }
+    ]
+
+
+def _default_policy(cloud: Cloud, state: Properties, _: frozenset[str]) -> list[dict[str, Any]]:
+    """What pulumi-aws leaves: the owner may publish."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": cloud.account},
+        "Action": "SNS:Publish",
+        "Resource": state["arn"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return [{"TopicArn": state["arn"], "AttributeName": "Policy", "AttributeValue": policy}]
+
+
+TOPIC_POLICY: Final = Row(
+    type="aws:sns/topicPolicy:TopicPolicy",
+    service="sns",
+    create=Step("set_topic_attributes", "arn policy", build=_set_policy),
+    id="={arn}",
+    read=Read("get_topic_attributes", "Attributes", {"TopicArn": "id"}),
+    key={},
+    update=(Step("set_topic_attributes", "policy", build=_set_policy),),
+    delete=Step("set_topic_attributes", build=_default_policy),
+    names={"arn": "TopicArn"},
+    replace="arn",
+    documents="policy",
+)
+
+ROWS: Final = (TOPIC, TOPIC_POLICY)

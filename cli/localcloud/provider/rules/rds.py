@@ -1,4 +1,4 @@
-"""Amazon RDS and Aurora: identifiers, classes, passwords, windows, subnet groups."""
+"""Amazon RDS and Aurora: clusters, instances, subnet and parameter groups, proxies, events."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cli.localcloud.provider.rules.base import Request, refuse_unless, rule
 from infra import instances
 from infra.season.limits import MAX_AURORA_REPLICAS
+from infra.settings.database import REGIONS_WITHOUT_PROXY
 
 if TYPE_CHECKING:
     from cli.localcloud.provider.aws import Cloud
@@ -266,4 +267,145 @@ def subnets_stay_in_their_vpc(cloud: Cloud, request: Request) -> None:
         subnets[0]["VpcId"] == present["VpcId"],
         _CODE,
         "The new Subnets are not in the same Vpc as the existing subnet group",
+    )
+
+
+# ---- Parameter groups ------------------------------------------------------------------------
+
+# What takes effect only with a restart. Aurora user guide, "Aurora PostgreSQL parameters".
+_STATIC: Final = frozenset(
+    {"shared_preload_libraries", "max_connections", "rds.logical_replication"}
+)
+
+
+@rule("rds", "modify_db_cluster_parameter_group", "modify_db_parameter_group")
+def static_parameters_wait_for_a_restart(_: Cloud, request: Request) -> None:
+    for parameter in request.get("Parameters", []):
+        refuse_unless(
+            parameter.get("ParameterName") not in _STATIC
+            or parameter.get("ApplyMethod") == "pending-reboot",
+            _COMBINATION,
+            f"cannot use immediate apply method for static parameter "
+            f"{parameter.get('ParameterName')}",
+        )
+
+
+@rule("rds", "create_db_cluster", "modify_db_cluster", live=True)
+def parameters_are_of_the_engine(cloud: Cloud, request: Request) -> None:
+    name, engine = request.get("DBClusterParameterGroupName"), request.get("Engine")
+    if name is None or engine is None:
+        return
+    groups = cloud.call(
+        "rds", "describe_db_cluster_parameter_groups", DBClusterParameterGroupName=name
+    )["DBClusterParameterGroups"]
+    version = request.get("EngineVersion", "")
+    for family in (group["DBParameterGroupFamily"] for group in groups):
+        of = family.removeprefix(engine)
+        refuse_unless(
+            family.startswith(engine) and (not version or version.startswith(of)),
+            _COMBINATION,
+            f"The Parameter Group {name} with DBParameterGroupFamily {family} cannot be used for "
+            f"this instance. Please use a Parameter Group for {engine} {version}",
+        )
+
+
+# ---- Proxies ---------------------------------------------------------------------------------
+
+_FAMILIES: Final = {"aurora-postgresql": "POSTGRESQL", "aurora-mysql": "MYSQL"}
+
+
+@rule("rds", "create_db_proxy", "modify_db_proxy")
+def proxy_is_sound(cloud: Cloud, request: Request) -> None:
+    _check_identifier(request, "DBProxyName")
+    refuse_unless(
+        cloud.region not in REGIONS_WITHOUT_PROXY, _CODE, f"{cloud.region} has no RDS Proxy"
+    )
+    seconds = request.get("IdleClientTimeout", 1800)
+    refuse_unless(1 <= seconds <= 28_800, _CODE, f"IdleClientTimeout {seconds} is not in 1–28800")
+
+
+@rule("rds", "create_db_proxy", live=True)
+def proxy_spans_two_zones(cloud: Cloud, request: Request) -> None:
+    subnets = cloud.call("ec2", "describe_subnets", SubnetIds=request["VpcSubnetIds"])["Subnets"]
+    refuse_unless(
+        len({subnet["AvailabilityZone"] for subnet in subnets}) >= 2,
+        "InvalidSubnet",
+        "The subnets of a DB proxy must lie in at least two Availability Zones",
+    )
+
+
+@rule("rds", "modify_db_proxy_target_group")
+def pool_is_sound(_: Cloud, request: Request) -> None:
+    # API reference, ConnectionPoolConfiguration.
+    pool = request.get("ConnectionPoolConfig", {})
+    most = pool.get("MaxConnectionsPercent", 100)
+    idle, wait = pool.get("MaxIdleConnectionsPercent", 0), pool.get("ConnectionBorrowTimeout", 120)
+    refuse_unless(1 <= most <= 100, _CODE, f"MaxConnectionsPercent {most} is not in 1–100")
+    refuse_unless(
+        0 <= idle <= most, _CODE, f"MaxIdleConnectionsPercent {idle} is above {most} percent"
+    )
+    refuse_unless(0 <= wait <= 300, _CODE, f"ConnectionBorrowTimeout {wait} is not in 0–300")
+
+
+@rule("rds", "register_db_proxy_targets", live=True)
+def proxy_fits_its_cluster(cloud: Cloud, request: Request) -> None:
+    proxies = cloud.call("rds", "describe_db_proxies", DBProxyName=request["DBProxyName"])
+    family = proxies["DBProxies"][0]["EngineFamily"]
+    for name in request.get("DBClusterIdentifiers", []):
+        found = cloud.call("rds", "describe_db_clusters", DBClusterIdentifier=name)["DBClusters"]
+        for cluster in found:
+            refuse_unless(
+                bool(cluster.get("DBClusterMembers")),
+                "InvalidDBClusterStateFault",
+                f"DB cluster {name} has no instance that a proxy could connect to",
+            )
+            refuse_unless(
+                _FAMILIES.get(cluster["Engine"]) == family,
+                _COMBINATION,
+                f"DB cluster {name} is {cluster['Engine']}, and the proxy speaks {family}",
+            )
+
+
+# ---- Events ----------------------------------------------------------------------------------
+
+# DescribeEventCategories; RDS user guide, "Amazon RDS event categories and event messages" [M].
+_CATEGORIES: Final = {
+    "db-cluster": {
+        "configuration change", "creation", "deletion", "failover", "failure", "global-failover",
+        "maintenance", "migration", "notification", "serverless",
+    },
+    "db-instance": {
+        "availability", "backtrack", "backup", "configuration change", "creation", "deletion",
+        "failover", "failure", "low storage", "maintenance", "notification", "read replica",
+        "recovery", "restoration", "security", "security patching",
+    },
+    "db-parameter-group": {"configuration change"},
+    "db-security-group": {"configuration change", "failure"},
+}  # fmt: skip
+
+
+@rule("rds", "create_event_subscription", "modify_event_subscription")
+def events_exist(_: Cloud, request: Request) -> None:
+    source = request.get("SourceType")
+    if source is None:
+        return
+    refuse_unless(source in _CATEGORIES, _CODE, f"Invalid source type: {source}")
+    unknown = sorted(set(request.get("EventCategories", [])) - _CATEGORIES[source])
+    refuse_unless(
+        not unknown,
+        "SubscriptionCategoryNotFoundFault",
+        f"{source} has no events {unknown}; it has {sorted(_CATEGORIES[source])}",
+    )
+
+
+@rule("rds", "create_event_subscription", "modify_event_subscription", live=True)
+def topic_exists(cloud: Cloud, request: Request) -> None:
+    topic = request.get("SnsTopicArn")
+    if topic is None:
+        return
+    topics = cloud.call("sns", "list_topics")["Topics"]
+    refuse_unless(
+        any(found["TopicArn"] == topic for found in topics),
+        "SNSTopicArnNotFoundFault",
+        f"SNS topic {topic} does not exist",
     )

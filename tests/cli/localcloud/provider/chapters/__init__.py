@@ -20,7 +20,7 @@ from typing import Any, Final
 from tests.cli.localcloud.provider.chapters.base import Client, Drift, Shared, Variant
 
 # Those that others need come first, in this order; the rest by name.
-_FIRST: Final = ("ec2", "iam", "elb", "autoscaling", "rds")
+_FIRST: Final = ("ec2", "iam", "elb", "autoscaling", "sns", "rds")
 _OTHERS: Final = sorted(
     module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"
 )

@@ -73,3 +73,7 @@ class Shared:
     @property
     def cluster(self) -> aws.rds.Cluster:
         return self.made["cluster"]
+
+    @property
+    def topic(self) -> aws.sns.Topic:
+        return self.made["topic"]

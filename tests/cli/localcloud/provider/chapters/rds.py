@@ -96,6 +96,57 @@ def program(variant: Variant, shared: Shared) -> None:
         scalable_target_action={"min_capacity": 2 if variant.color == "blue" else 3},
     )
     shared.made["cluster"] = cluster
+    aws.rds.ParameterGroup(
+        "instance-parameters",
+        family="aurora-postgresql16",
+        parameters=[
+            {
+                "name": "log_lock_waits",
+                "value": variant.either("1", "0"),
+                "apply_method": "immediate",
+            }
+        ],
+        tags=variant.tags,
+    )
+    proxy = aws.rds.Proxy(
+        "proxy",
+        engine_family="POSTGRESQL",
+        auths=[
+            {
+                "auth_scheme": "SECRETS",
+                "iam_auth": "DISABLED",
+                "secret_arn": "arn:aws:secretsmanager:eu-north-1:123456789012:secret:lms",
+            }
+        ],
+        require_tls=True,
+        idle_client_timeout=variant.either(900, 1200),
+        role_arn=shared.role.arn,
+        vpc_subnet_ids=[subnet.id for subnet in shared.subnets],
+        vpc_security_group_ids=[shared.security.id],
+        tags=variant.tags,
+    )
+    pool = aws.rds.ProxyDefaultTargetGroup(
+        "proxy-pool",
+        db_proxy_name=proxy.name,
+        connection_pool_config={
+            "max_connections_percent": variant.either(90, 80),
+            "max_idle_connections_percent": 40,
+        },
+    )
+    aws.rds.ProxyTarget(
+        "proxy-target",
+        db_proxy_name=proxy.name,
+        target_group_name=pool.name,
+        db_cluster_identifier=cluster.cluster_identifier,
+        opts=pulumi.ResourceOptions(depends_on=[writer]),
+    )
+    aws.rds.EventSubscription(
+        "events",
+        sns_topic=shared.topic.arn,
+        source_type="db-cluster",
+        event_categories=variant.either(["failure", "maintenance"], ["failover", "failure"]),
+        tags=variant.tags,
+    )
 
 
 DRIFTS: Final[dict[str, Drift]] = {
@@ -111,6 +162,29 @@ DRIFTS: Final[dict[str, Drift]] = {
                 "ApplyMethod": "immediate",
             }
         ],
+    ),
+    "instance-parameters": lambda c, s: c("rds").modify_db_parameter_group(
+        DBParameterGroupName=s["id"],
+        Parameters=[
+            {
+                "ParameterName": "log_lock_waits",
+                "ParameterValue": "evil",
+                "ApplyMethod": "immediate",
+            }
+        ],
+    ),
+    "proxy": lambda c, s: c("rds").modify_db_proxy(DBProxyName=s["id"], RequireTLS=False),
+    "proxy-pool": lambda c, s: c("rds").modify_db_proxy_target_group(
+        DBProxyName=s["id"],
+        TargetGroupName="default",
+        ConnectionPoolConfig={"MaxConnectionsPercent": 1},
+    ),
+    "proxy-target": lambda c, s: c("rds").deregister_db_proxy_targets(
+        DBProxyName=s["outputs"]["dbProxyName"],
+        DBClusterIdentifiers=[s["outputs"]["dbClusterIdentifier"]],
+    ),
+    "events": lambda c, s: c("rds").modify_event_subscription(
+        SubscriptionName=s["id"], Enabled=False
     ),
     "cluster": lambda c, s: c("rds").modify_db_cluster(
         DBClusterIdentifier=s["id"], BackupRetentionPeriod=1
@@ -140,6 +214,9 @@ DRIFTS: Final[dict[str, Drift]] = {
     ),
 }
 
+REMOVED: Final = frozenset({"proxy-target"})
+COLOURLESS: Final = frozenset({"proxy-target"})
+
 
 def left_over(client: Client) -> list[Any]:
     rds, app = client("rds"), client("application-autoscaling")
@@ -149,6 +226,13 @@ def left_over(client: Client) -> list[Any]:
         *rds.describe_db_instances()["DBInstances"],
         *rds.describe_db_subnet_groups()["DBSubnetGroups"],
         *rds.describe_db_cluster_parameter_groups()["DBClusterParameterGroups"],
+        *(
+            group
+            for group in rds.describe_db_parameter_groups()["DBParameterGroups"]
+            if not group["DBParameterGroupName"].startswith("default.")
+        ),
+        *rds.describe_db_proxies()["DBProxies"],
+        *rds.describe_event_subscriptions()["EventSubscriptionsList"],
         *app.describe_scalable_targets(**of_rds)["ScalableTargets"],
         *app.describe_scaling_policies(**of_rds)["ScalingPolicies"],
         *app.describe_scheduled_actions(**of_rds)["ScheduledActions"],

@@ -16,20 +16,27 @@ def program(variant: Variant, shared: Shared) -> None:
         "topic",
         name=f"{pulumi.get_stack()}-{variant.name}",
         display_name=variant.either("Bells", "Alarms"),
-        policy=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "events.rds.amazonaws.com"},
-                        "Action": "sns:Publish",
-                        "Resource": "*",
-                    }
-                ],
-            }
-        ),
         tags=variant.tags,
+    )
+    aws.sns.TopicPolicy(
+        "topic-policy",
+        arn=topic.arn,
+        policy=topic.arn.apply(
+            lambda arn: json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "events.rds.amazonaws.com"},
+                            "Action": "sns:Publish",
+                            "Resource": arn,
+                            "Sid": variant.either("Blue", "Other"),
+                        }
+                    ],
+                }
+            )
+        ),
     )
     shared.made["topic"] = topic
 
@@ -37,6 +44,11 @@ def program(variant: Variant, shared: Shared) -> None:
 DRIFTS: Final[dict[str, Drift]] = {
     "topic": lambda c, s: c("sns").set_topic_attributes(
         TopicArn=s["id"], AttributeName="DisplayName", AttributeValue="Evil"
+    ),
+    "topic-policy": lambda c, s: c("sns").set_topic_attributes(
+        TopicArn=s["id"],
+        AttributeName="Policy",
+        AttributeValue='{"Version": "2012-10-17", "Statement": []}',
     ),
 }
 

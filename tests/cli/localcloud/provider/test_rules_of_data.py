@@ -1,0 +1,186 @@
+"""Rules of what holds data: each with a request that keeps it and a twin that breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from cli.localcloud.provider.aws import AwsError, Cloud
+from tests.cli.localcloud.provider.conftest import REGION, Moto
+
+Request = dict[str, Any]
+
+PARAMETERS: Final[Request] = {
+    "DBClusterParameterGroupName": "lms",
+    "Parameters": [
+        {"ParameterName": "rds.force_ssl", "ParameterValue": "1", "ApplyMethod": "immediate"}
+    ],
+}
+STATIC: Final = [
+    {"ParameterName": "max_connections", "ParameterValue": "9", "ApplyMethod": "immediate"}
+]
+PROXY: Final[Request] = {
+    "DBProxyName": "lms",
+    "EngineFamily": "POSTGRESQL",
+    "Auth": [{"AuthScheme": "SECRETS", "SecretArn": "arn:aws:secretsmanager:x:1:secret:lms"}],
+    "RoleArn": "arn:aws:iam::123456789012:role/proxy",
+    "VpcSubnetIds": ["subnet-1", "subnet-2"],
+    "IdleClientTimeout": 28_800,
+}
+POOL: Final[Request] = {
+    "DBProxyName": "lms",
+    "TargetGroupName": "default",
+    "ConnectionPoolConfig": {
+        "MaxConnectionsPercent": 90,
+        "MaxIdleConnectionsPercent": 90,
+        "ConnectionBorrowTimeout": 300,
+    },
+}
+EVENTS: Final[Request] = {
+    "SubscriptionName": "lms",
+    "SnsTopicArn": "arn:aws:sns:eu-north-1:123456789012:lms",
+    "SourceType": "db-parameter-group",
+    "EventCategories": ["configuration change"],
+}
+
+# (service, operation, good request, what the twin says otherwise, AWS's code)
+TWINS: Final[list[tuple[str, str, Request, Request, str]]] = [
+    ("rds", "modify_db_cluster_parameter_group", PARAMETERS, {"Parameters": STATIC},
+     "InvalidParameterCombination"),
+    ("rds", "create_db_proxy", PROXY, {"DBProxyName": "a--b"}, "InvalidParameterValue"),
+    ("rds", "create_db_proxy", PROXY, {"EngineFamily": "ORACLE"}, "InvalidParameterValue"),
+    ("rds", "create_db_proxy", PROXY, {"IdleClientTimeout": 28_801}, "InvalidParameterValue"),
+    ("rds", "modify_db_proxy_target_group", POOL,
+     {"ConnectionPoolConfig": {"MaxConnectionsPercent": 101}}, "InvalidParameterValue"),
+    ("rds", "modify_db_proxy_target_group", POOL,
+     {"ConnectionPoolConfig": {"MaxConnectionsPercent": 50, "MaxIdleConnectionsPercent": 51}},
+     "InvalidParameterValue"),
+    ("rds", "modify_db_proxy_target_group", POOL,
+     {"ConnectionPoolConfig": {"ConnectionBorrowTimeout": 301}}, "InvalidParameterValue"),
+    ("rds", "create_event_subscription", EVENTS, {"SourceType": "db-bell"},
+     "InvalidParameterValue"),
+    ("rds", "create_event_subscription", EVENTS, {"EventCategories": ["failover"]},
+     "SubscriptionCategoryNotFoundFault"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def offline() -> Cloud:
+    """Checks only: nothing is asked."""
+    return Cloud("http://127.0.0.1:9", REGION)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "good", "change", "code"),
+    TWINS,
+    ids=[
+        f"{operation}-{'-'.join(change)}-{n}"
+        for n, (_, operation, _, change, _) in enumerate(TWINS)
+    ],
+)
+def test_a_request_that_aws_refuses_is_refused_with_its_code(  # noqa: PLR0917 (one a column)
+    offline: Cloud, service: str, operation: str, good: Request, change: Request, code: str
+) -> None:
+    offline.check(service, operation, good, preview=True)
+    with pytest.raises(AwsError) as refusal:
+        offline.check(service, operation, good | change, preview=True)
+    assert refusal.value.code == code
+
+
+def test_a_region_without_proxies_refuses_one() -> None:
+    with pytest.raises(AwsError, match="ap-southeast-6 has no RDS Proxy"):
+        Cloud("http://127.0.0.1:9", "ap-southeast-6").check(
+            "rds", "create_db_proxy", PROXY, preview=True
+        )
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def cloud(moto: Moto) -> Cloud:
+    return Cloud(moto.endpoint, REGION)
+
+
+@pytest.fixture
+def subnets(cloud: Cloud) -> list[str]:
+    """One in each of two zones, and a second one in the first."""
+    vpc = cloud.call("ec2", "create_vpc", CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    return [
+        cloud.call(
+            "ec2",
+            "create_subnet",
+            VpcId=vpc,
+            CidrBlock=f"10.7.{number}.0/24",
+            AvailabilityZone=f"{REGION}{zone}",
+        )["Subnet"]["SubnetId"]
+        for number, zone in enumerate("aba")
+    ]
+
+
+def _code(cloud: Cloud, service: str, operation: str, **request: Any) -> str:
+    with pytest.raises(AwsError) as refusal:
+        cloud.call(service, operation, **request)
+    return refusal.value.code
+
+
+def test_a_proxy_spans_zones_and_speaks_its_clusters_language(
+    cloud: Cloud, subnets: list[str]
+) -> None:
+    request = PROXY | {"DBProxyName": "two-zones", "VpcSubnetIds": [subnets[0], subnets[2]]}
+    assert _code(cloud, "rds", "create_db_proxy", **request) == "InvalidSubnet"
+    request |= {"VpcSubnetIds": subnets[:2], "EngineFamily": "MYSQL"}
+    cloud.call("rds", "create_db_proxy", **request)
+    cloud.call(
+        "rds",
+        "create_db_cluster",
+        DBClusterIdentifier="behind-proxy",
+        Engine="aurora-postgresql",
+        MasterUsername="lms",
+        MasterUserPassword="longenough",
+    )
+    target = {"DBProxyName": "two-zones", "DBClusterIdentifiers": ["behind-proxy"]}
+    code = _code(cloud, "rds", "register_db_proxy_targets", **target)
+    assert code == "InvalidDBClusterStateFault", "it has no instance yet"
+    cloud.call(
+        "rds",
+        "create_db_instance",
+        DBInstanceIdentifier="behind-proxy-1",
+        DBClusterIdentifier="behind-proxy",
+        DBInstanceClass="db.r6g.large",
+        Engine="aurora-postgresql",
+    )
+    code = _code(cloud, "rds", "register_db_proxy_targets", **target)
+    assert code == "InvalidParameterCombination", "it speaks another language"
+    cloud.call("rds", "delete_db_proxy", DBProxyName="two-zones")
+    cloud.call("rds", "delete_db_instance", DBInstanceIdentifier="behind-proxy-1")
+    cloud.call(
+        "rds", "delete_db_cluster", DBClusterIdentifier="behind-proxy", SkipFinalSnapshot=True
+    )
+
+
+def test_a_cluster_takes_no_parameters_of_another_engine(cloud: Cloud) -> None:
+    name = "of-mysql"
+    cloud.call(
+        "rds",
+        "create_db_cluster_parameter_group",
+        DBClusterParameterGroupName=name,
+        DBParameterGroupFamily="aurora-mysql8.0",
+        Description="of MySQL",
+    )
+    request = {
+        "DBClusterIdentifier": "other-engine",
+        "Engine": "aurora-postgresql",
+        "MasterUsername": "lms",
+        "MasterUserPassword": "longenough",
+        "DBClusterParameterGroupName": name,
+    }
+    assert _code(cloud, "rds", "create_db_cluster", **request) == "InvalidParameterCombination"
+    cloud.call("rds", "delete_db_cluster_parameter_group", DBClusterParameterGroupName=name)
+
+
+def test_events_go_to_a_topic_that_exists(cloud: Cloud) -> None:
+    code = _code(cloud, "rds", "create_event_subscription", **EVENTS)
+    assert code == "SNSTopicArnNotFoundFault"
