@@ -11,6 +11,7 @@ import pulumi
 
 from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
+from infra.account import Account
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.database import Database, DatabaseArgs
 from infra.network import Network, NetworkArgs
@@ -73,6 +74,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         "managed-by": "firstbell",
     }
 
+    Account(stack, platform.account)
     network = Network(stack, NetworkArgs(platform.network, settings.region, tags))
     notices = Notices(f"{stack}-notices", NoticesArgs(tags))
     replicas = platform.database.replicas

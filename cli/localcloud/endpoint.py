@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from infra.errors import InputError
 
@@ -73,6 +74,22 @@ def check_config(endpoints: object, where: str) -> None:
             raise InputError("aws:endpoints is not valid JSON", where=where) from error
     for service, url in _services(endpoints, where):
         require_loopback(url, f"{where} ({service})")
+
+
+def keep_host(client: Any) -> Any:
+    """A boto3 client that asks the endpoint it was given.
+
+    s3control puts the account before the host, which fails where that is an address.
+    """
+
+    def mend(request: Any, **_: object) -> None:
+        parts = urlsplit(request.url)
+        account, _, host = parts.netloc.partition(".")
+        if account.isdigit() and is_loopback(f"{parts.scheme}://{host}"):
+            request.url = urlunsplit(parts._replace(netloc=host))
+
+    client.meta.events.register("before-sign.s3-control", mend)
+    return client
 
 
 def _services(endpoints: object, where: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from infra.settings.account import AccountSettings
 from infra.settings.base import Name, Settings
 from infra.settings.database import DatabaseSettings
 from infra.settings.network import NetworkSettings
@@ -22,6 +23,7 @@ class PlatformSettings(Settings):
     domain: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$")
     certificate_arn: str | None = Field(None, pattern=r"^arn:aws[\w-]*:acm:")
     owner: str = "platform"
+    account: AccountSettings = AccountSettings.model_validate({})
     network: NetworkSettings = NetworkSettings.model_validate({})
     tiers: dict[Name, TierSettings] = Field(
         default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1

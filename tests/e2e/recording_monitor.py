@@ -64,6 +64,8 @@ class Registered:
     inputs: Mapping[str, Any]
     dependencies: frozenset[str]
     """What has to exist before, as `ListenerRule::name`."""
+    retained: bool = False
+    """Whether it stays when it is no longer declared."""
 
 
 @dataclass
@@ -100,6 +102,7 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
                 request.parent,
                 json_format.MessageToDict(request.object),
                 frozenset(":".join(urn.rsplit(":", 3)[1:]) for urn in request.dependencies),
+                request.retainOnDelete,
             )
         return resource_pb2.RegisterResourceResponse(
             urn=urn, id=UNKNOWN if request.custom else "", object=request.object

@@ -12,6 +12,7 @@ import botocore.config
 import botocore.exceptions
 import botocore.parsers
 
+from cli.localcloud.endpoint import keep_host
 from cli.localcloud.provider import rules
 from cli.localcloud.provider.validate import violations
 from cli.localcloud.provider.values import has_unknown, known
@@ -60,7 +61,7 @@ class Cloud:
         """The service's client, made at its first use: loading a model costs up to 0.2 s."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._session.client(
+                client = self._session.client(
                     service,
                     endpoint_url=self._endpoint,
                     config=botocore.config.Config(
@@ -75,6 +76,7 @@ class Cloud:
                         s3={"addressing_style": "path"},
                     ),
                 )
+                self._clients[service] = keep_host(client)
             return self._clients[service]
 
     def remember(self, what: str, load: Callable[[], T]) -> T:
