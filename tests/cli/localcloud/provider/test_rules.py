@@ -268,8 +268,6 @@ TWINS: list[tuple[str, str, Request, str, Any, str]] = [
      "InvalidParameterValue"),
     ("rds", "create_db_instance", INSTANCE, "PromotionTier", 16, "InvalidParameterValue"),
     ("rds", "create_db_instance", INSTANCE, "MonitoringInterval", 20, "InvalidParameterValue"),
-    ("rds", "create_db_instance", INSTANCE, "MonitoringRoleArn", None,
-     "InvalidParameterCombination"),
     ("rds", "create_db_instance", INSTANCE, "PerformanceInsightsRetentionPeriod", 30,
      "InvalidParameterValue"),
     ("rds", "delete_db_cluster",
@@ -310,6 +308,14 @@ def test_a_request_that_aws_refuses_is_refused_with_its_code(  # noqa: PLR0917 (
     with pytest.raises(AwsError) as refusal:
         offline.check(service, operation, _with(request_, path, value), preview=True)
     assert refusal.value.code == code
+
+
+def test_a_monitoring_role_is_asked_for_once_its_arn_can_be_known(offline: Cloud) -> None:
+    request = _with(INSTANCE, "MonitoringRoleArn", None)
+    offline.check("rds", "create_db_instance", request, preview=True)
+    with pytest.raises(AwsError) as refusal:
+        offline.check("rds", "create_db_instance", request)
+    assert refusal.value.code == "InvalidParameterCombination"
 
 
 def test_a_password_stands_in_no_message(offline: Cloud) -> None:
