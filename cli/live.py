@@ -11,6 +11,7 @@ from cli.localcloud import fleets
 from cli.stack import OpenStack
 from infra import clock
 from infra.season.plan import Bounds
+from infra.season.scalable import SCALABLE, kind_of
 from infra.season.season_file import TargetKind
 
 _GROUP: Final = "aws:autoscaling/group:Group"
@@ -43,7 +44,9 @@ def read(stack: OpenStack) -> dict[str, LiveTarget]:
         if resource["type"] == _GROUP:
             live = _group(stack, str(resource["id"]))
         elif resource["type"] == _SCALABLE_TARGET:
-            live = _scalable_target(stack, str(resource["outputs"]["resourceId"]))
+            kind = kind_of(str(resource["outputs"]["scalableDimension"]))
+            if kind is not None:
+                live = _scalable_target(stack, kind, str(resource["outputs"]["resourceId"]))
         if live is not None:
             found[name] = live
     return found
@@ -64,8 +67,25 @@ def in_service(stack: OpenStack, target: LiveTarget) -> int:
                 for group in groups
                 for instance in group["Instances"]
             )
+        case "elasticache-replicas":
+            group = SCALABLE[target.kind].name(target.identifier)
+            if stack.local is not None:
+                return fleets.cache_replicas_in_service(stack.local, group, now)
+            found = stack.client("elasticache").describe_replication_groups(
+                ReplicationGroupId=group
+            )["ReplicationGroups"]
+            # Of the shard that has the fewest: requests come to all of them. One is the primary.
+            return min(
+                (
+                    len(shard["NodeGroupMembers"]) - 1
+                    for each in found
+                    for shard in each["NodeGroups"]
+                    if shard["Status"] == "available"
+                ),
+                default=0,
+            )
         case "aurora-replicas":
-            cluster = target.identifier.removeprefix("cluster:")
+            cluster = SCALABLE[target.kind].name(target.identifier)
             if stack.local is not None:
                 return fleets.replicas_in_service(stack.local, cluster, now)
             instances = stack.client("rds").describe_db_instances(
@@ -84,10 +104,11 @@ def set_bounds(stack: OpenStack, target: LiveTarget, bounds: Bounds) -> None:
             stack.client("autoscaling").update_auto_scaling_group(
                 AutoScalingGroupName=target.identifier, MinSize=bounds.min, MaxSize=bounds.max
             )
-        case "aurora-replicas":
+        case "aurora-replicas" | "elasticache-replicas":
+            scalable = SCALABLE[target.kind]
             stack.client("application-autoscaling").register_scalable_target(
-                ServiceNamespace="rds",
-                ScalableDimension="rds:cluster:ReadReplicaCount",
+                ServiceNamespace=scalable.namespace,
+                ScalableDimension=scalable.dimension,
                 ResourceId=target.identifier,
                 MinCapacity=bounds.min,
                 MaxCapacity=bounds.max,
@@ -104,10 +125,11 @@ def delete_actions(stack: OpenStack, target: LiveTarget, names: Sequence[str]) -
                 stack.client("autoscaling").delete_scheduled_action(
                     AutoScalingGroupName=target.identifier, ScheduledActionName=name
                 )
-            case "aurora-replicas":
+            case "aurora-replicas" | "elasticache-replicas":
+                scalable = SCALABLE[target.kind]
                 stack.client("application-autoscaling").delete_scheduled_action(
-                    ServiceNamespace="rds",
-                    ScalableDimension="rds:cluster:ReadReplicaCount",
+                    ServiceNamespace=scalable.namespace,
+                    ScalableDimension=scalable.dimension,
                     ResourceId=target.identifier,
                     ScheduledActionName=name,
                 )
@@ -123,13 +145,14 @@ def remove_added_replicas(stack: OpenStack) -> None:
     clusters = [
         str(resource["id"]) for resource in stack.resources() if resource["type"] == _CLUSTER
     ]
+    replicas = SCALABLE["aurora-replicas"]
     for cluster in clusters:
         scaling = stack.client("application-autoscaling")
         with suppress(scaling.exceptions.ObjectNotFoundException):
             scaling.deregister_scalable_target(
-                ServiceNamespace="rds",
-                ScalableDimension="rds:cluster:ReadReplicaCount",
-                ResourceId=f"cluster:{cluster}",
+                ServiceNamespace=replicas.namespace,
+                ScalableDimension=replicas.dimension,
+                ResourceId=replicas.resource_id(cluster),
             )
         rds = stack.client("rds")
         found = rds.describe_db_instances(Filters=[{"Name": "db-cluster-id", "Values": [cluster]}])
@@ -161,14 +184,16 @@ def _group(stack: OpenStack, identifier: str) -> LiveTarget | None:
     return LiveTarget("autoscaling-group", identifier, bounds, actions)
 
 
-def _scalable_target(stack: OpenStack, identifier: str) -> LiveTarget | None:
-    client = stack.client("application-autoscaling")
-    targets = client.describe_scalable_targets(ServiceNamespace="rds", ResourceIds=[identifier])
+def _scalable_target(stack: OpenStack, kind: TargetKind, identifier: str) -> LiveTarget | None:
+    client, scalable = stack.client("application-autoscaling"), SCALABLE[kind]
+    targets = client.describe_scalable_targets(
+        ServiceNamespace=scalable.namespace, ResourceIds=[identifier]
+    )
     if not targets["ScalableTargets"]:
         return None
     target = targets["ScalableTargets"][0]
     pages = client.get_paginator("describe_scheduled_actions").paginate(
-        ServiceNamespace="rds", ResourceId=identifier
+        ServiceNamespace=scalable.namespace, ResourceId=identifier
     )
     actions = {
         action["ScheduledActionName"]: _request(
@@ -177,7 +202,7 @@ def _scalable_target(stack: OpenStack, identifier: str) -> LiveTarget | None:
         for action in _entries(pages, "ScheduledActions")
     }
     bounds = Bounds(target["MinCapacity"], target["MaxCapacity"])
-    return LiveTarget("aurora-replicas", identifier, bounds, actions)
+    return LiveTarget(kind, identifier, bounds, actions)
 
 
 def _entries(pages: Iterator[dict[str, Any]], key: str) -> Iterator[dict[str, Any]]:

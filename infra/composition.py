@@ -13,12 +13,14 @@ from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
 from infra.account import Account
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
+from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
 from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
-from infra.scheduling import Season, read_season_of
+from infra.scheduling import Season, kind_at, read_season_of
 from infra.season.plan import Bounds
+from infra.season.scalable import SCALABLE
 from infra.settings.stack import StackSettings, from_config
 from infra.web import WebTier, WebTierArgs
 
@@ -90,6 +92,18 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    cache = platform.cache and Cache(
+        f"{stack}-cache",
+        CacheArgs(
+            settings=platform.cache,
+            bounds=season.bounds_at("cache", moment)
+            or Bounds(platform.cache.replicas.min, platform.cache.replicas.max),
+            scheduled="cache" in season.targets,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.data_subnet_ids,
+            tags=tags,
+        ),
+    )
     balancer = Balancer(
         stack,
         BalancerArgs(
@@ -126,15 +140,20 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
     Access(
         f"{stack}-access",
         AccessArgs(
-            doors={"database": Door(database.security_group_id, database.port)},
+            doors={"database": Door(database.security_group_id, database.port)}
+            | ({"cache": Door(cache.security_group_id, cache.port)} if cache else {}),
             clients={name: tier.security_group_id for name, tier in tiers.items()},
             tags=tags,
         ),
     )
-    _schedule(stack, season, moment, tiers, database)
+    scalable = {"database": database.resource_id}
+    if cache is not None and cache.resource_id is not None:
+        scalable["cache"] = cache.resource_id
+    _schedule(stack, season, moment, tiers, scalable)
     return Platform(
         outputs={
             "database": database.outputs,
+            **({"cache": cache.outputs} if cache else {}),
             "balancer": {"dns_name": balancer.dns_name, "zone_id": balancer.zone_id},
             "tiers": {
                 name: {"group": tier.group_name, "target_group": tier.target_group_arn}
@@ -145,17 +164,23 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
 
 
 def _schedule(
-    stack: str, season: Season, now: datetime, tiers: Mapping[str, WebTier], database: Database
+    stack: str,
+    season: Season,
+    now: datetime,
+    tiers: Mapping[str, WebTier],
+    scalable: Mapping[str, pulumi.Output[str]],
 ) -> None:
+    """The actions of every target; `scalable` has resource ids of Application Auto Scaling."""
     for name in season.targets:
+        kind = kind_at(name)
         target = (
             ScheduledTarget(
-                "aurora-replicas",
-                database.resource_id,
-                dimension="rds:cluster:ReadReplicaCount",
-                namespace="rds",
+                kind,
+                scalable[name],
+                dimension=SCALABLE[kind].dimension,
+                namespace=SCALABLE[kind].namespace,
             )
-            if name == "database"
-            else ScheduledTarget("autoscaling-group", tiers[name].group_name)
+            if kind in SCALABLE
+            else ScheduledTarget(kind, tiers[name].group_name)
         )
         Schedule(f"{stack}-{name}", ScheduleArgs(stack, target, season.actions_at(name, now)))

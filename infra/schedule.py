@@ -56,7 +56,7 @@ class Schedule(pulumi.ComponentResource):
             match args.target.kind:
                 case "autoscaling-group":
                     _group_action(label, args.target, action.request, child)
-                case "aurora-replicas":
+                case "aurora-replicas" | "elasticache-replicas":
                     _scalable_target_action(label, args.target, action.request, child)
                 case kind:
                     raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")

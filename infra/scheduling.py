@@ -8,13 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from infra.errors import InputError, Problem, Problems, nearest
 from infra.season.apply import LiveAction, actions_at, bounds_at
 from infra.season.plan import Bounds, Plan, PlanTarget, check_plan, read_plan, read_season
 from infra.season.prices import Hardware
 from infra.season.season_file import Season as SeasonFile
+from infra.season.season_file import TargetKind
 from infra.settings.stack import StackSettings
+
+# What a season calls the parts of a stack that are no tiers, and what kind each is.
+_KINDS: Final[Mapping[str, TargetKind]] = {
+    "database": "aurora-replicas",
+    "cache": "elasticache-replicas",
+}
+
+
+def kind_at(target: str) -> TargetKind:
+    """The kind of what a stack has under a season's name: a tier is an Auto Scaling group."""
+    return _KINDS.get(target, "autoscaling-group")
 
 
 @dataclass(frozen=True)
@@ -39,18 +52,21 @@ def bounds_for(settings: StackSettings, season: SeasonFile) -> dict[str, Bounds]
 
 
 def _bounds(settings: StackSettings) -> dict[str, Bounds]:
-    replicas = settings.platform.database.replicas
-    return {name: Bounds(tier.min, tier.max) for name, tier in settings.platform.tiers.items()} | {
-        "database": Bounds(replicas.min, replicas.max)
-    }
+    replicas, cache = settings.platform.database.replicas, settings.platform.cache
+    found = {name: Bounds(tier.min, tier.max) for name, tier in settings.platform.tiers.items()}
+    found["database"] = Bounds(replicas.min, replicas.max)
+    if cache is not None:
+        found["cache"] = Bounds(cache.replicas.min, cache.replicas.max)
+    return found
 
 
 def hardware_of(settings: StackSettings) -> Hardware:
     """What a stack runs, by its season name: of several instance types the first."""
     items = {name: tier.instance_types[0] for name, tier in settings.platform.tiers.items()}
-    return Hardware(
-        settings.region, items | {"database": settings.platform.database.instance_class}
-    )
+    items["database"] = settings.platform.database.instance_class
+    if settings.platform.cache is not None:
+        items["cache"] = settings.platform.cache.node_type
+    return Hardware(settings.region, items)
 
 
 def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[str]] | None:
@@ -89,9 +105,19 @@ def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[st
     wrong = [
         Problem(f"capacity/{name}/kind", f"{target.kind} is not what a stack has there", expected)
         for name, target in season.capacity.items()
-        for expected in ("aurora-replicas" if name == "database" else "autoscaling-group",)
+        for expected in (kind_at(name),)
         if target.kind != expected
     ]
+    cache = settings.platform.cache
+    if cache is not None and "cache" in season.capacity and not cache.scales:
+        wrong.append(
+            Problem(
+                "capacity/cache",
+                f"the stack's cache has {cache.replicas.min} replicas at any time",
+                f"in stacks/Pulumi.{settings.stack}.yaml write cluster_mode: true and replicas "
+                "with min below max, or take it out of the season",
+            )
+        )
     wrong += [
         Problem(
             f"capacity/{name}/boot",

@@ -1,4 +1,4 @@
-"""What the clock moves: Auto Scaling groups and Aurora clusters, read from and written to moto.
+"""What the clock moves: Auto Scaling groups and the replicas of databases and caches.
 
 moto marks a unit as in service the moment it exists. When a unit was launched, by the local cloud's
 clock, is recorded here; it counts as in service one boot time later.
@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from cli.localcloud import clock, files
 from infra import paths
 from infra.clock import parse
+from infra.season.scalable import SCALABLE, Scalable
 
 BOOT_TAG: Final = "firstbell:boot_minutes"
 GROUP_BOOT_MINUTES: Final = 4.0
@@ -23,8 +24,8 @@ READER_BOOT_MINUTES: Final = 15.0
 # What AWS calls the readers that Application Auto Scaling made; it removes no others.
 OWN_READER_PREFIX: Final = "application-autoscaling-"
 OWN_READER_PROMOTION_TIER: Final = 15  # AWS gives them the last place in a failover
-NAMESPACE: Final = "rds"
-DIMENSION: Final = "rds:cluster:ReadReplicaCount"
+# A replica of a cache joins when it has copied its primary's memory [M].
+CACHE_BOOT_MINUTES: Final = 10.0
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -72,6 +73,10 @@ class Cluster(Fleet):
     """An Aurora cluster's readers under a scalable target."""
 
 
+class Shards(Fleet):
+    """The replicas that each shard of a cache has, under a scalable target."""
+
+
 def record_path() -> Path:
     """Where launch times are kept."""
     return paths.local_cloud() / "in_service.json"
@@ -99,6 +104,19 @@ def replicas_in_service(cloud: Cloud, cluster_id: str, at: datetime) -> int:
                 boot = _boot(found["TagList"], READER_BOOT_MINUTES)
                 launched = _launched(
                     Record.read(), region, cluster_id, _readers(found), clock.read()
+                )
+                return sum(moment + boot <= at for moment in launched.values())
+    return 0
+
+
+def cache_replicas_in_service(cloud: Cloud, group: str, at: datetime) -> int:
+    """Replicas of each shard of a cache that are launched and booted at a time of the clock."""
+    for region in cloud.regions():
+        for found in _replication_groups(cloud, region):
+            if found["ReplicationGroupId"] == group and found["Status"] == "available":
+                boot = timedelta(minutes=CACHE_BOOT_MINUTES)
+                launched = _launched(
+                    Record.read(), region, group, _cache_replicas(found), clock.read()
                 )
                 return sum(moment + boot <= at for moment in launched.values())
     return 0
@@ -166,26 +184,13 @@ def groups(cloud: Cloud, region: str, record: Record, now: datetime) -> dict[str
 
 def clusters(cloud: Cloud, region: str, record: Record, now: datetime) -> dict[str, Cluster]:
     """The Aurora clusters of a Region that are scalable targets, by resource id."""
-    scaling = cloud.client("application-autoscaling", region)
-    targets = {
-        target["ResourceId"]: target
-        for target in _pages(
-            scaling,
-            "describe_scalable_targets",
-            "ScalableTargets",
-            ServiceNamespace=NAMESPACE,
-            ScalableDimension=DIMENSION,
-        )
-    }
+    scalable = SCALABLE["aurora-replicas"]
+    targets, tracked = _scalable_targets(cloud, region, scalable)
     if not targets:
         return {}
-    policies = _pages(
-        scaling, "describe_scaling_policies", "ScalingPolicies", ServiceNamespace=NAMESPACE
-    )
-    tracked = {policy["ResourceId"] for policy in policies if _may_scale_in(policy)}
     answer: dict[str, Cluster] = {}
     for cluster in _pages(cloud.client("rds", region), "describe_db_clusters", "DBClusters"):
-        resource = f"cluster:{cluster['DBClusterIdentifier']}"
+        resource = scalable.resource_id(cluster["DBClusterIdentifier"])
         if resource not in targets:
             continue
         target, name = targets[resource], cluster["DBClusterIdentifier"]
@@ -209,6 +214,76 @@ def clusters(cloud: Cloud, region: str, record: Record, now: datetime) -> dict[s
             found=cluster,
         )
     return answer
+
+
+def caches(cloud: Cloud, region: str, record: Record, now: datetime) -> dict[str, Shards]:
+    """The replication groups of a Region that are scalable targets, by resource id."""
+    scalable = SCALABLE["elasticache-replicas"]
+    targets, tracked = _scalable_targets(cloud, region, scalable)
+    if not targets:
+        return {}
+    answer: dict[str, Shards] = {}
+    for group in _replication_groups(cloud, region):
+        name = group["ReplicationGroupId"]
+        resource = scalable.resource_id(name)
+        if resource not in targets:
+            continue
+        target, units = targets[resource], _cache_replicas(group)
+        launched = _launched(record, region, name, units, now)
+        suspended = target.get("SuspendedState") or {}
+        available = group["Status"] == "available"
+        answer[resource] = Shards(
+            name=name,
+            region=region,
+            minimum=target["MinCapacity"],
+            maximum=target["MaxCapacity"],
+            boot=timedelta(minutes=CACHE_BOOT_MINUTES),
+            launched=sorted(launched.values()),
+            quiet_since=record.quiet_since.get(f"{region}/{name}", now),
+            units=launched,
+            tracked=(resource in tracked and not suspended.get("DynamicScalingInSuspended", False)),
+            stuck=None if available else f"cache {name} is {group['Status']}, not available",
+            suspended=bool(suspended.get("ScheduledScalingSuspended", False)),
+            found=group,
+        )
+    return answer
+
+
+def _scalable_targets(
+    cloud: Cloud, region: str, scalable: Scalable
+) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """The targets of a kind by resource id, and which of them load may scale in."""
+    scaling = cloud.client("application-autoscaling", region)
+    targets = {
+        target["ResourceId"]: target
+        for target in _pages(
+            scaling,
+            "describe_scalable_targets",
+            "ScalableTargets",
+            ServiceNamespace=scalable.namespace,
+            ScalableDimension=scalable.dimension,
+        )
+    }
+    if not targets:
+        return {}, set()
+    policies = _pages(
+        scaling,
+        "describe_scaling_policies",
+        "ScalingPolicies",
+        ServiceNamespace=scalable.namespace,
+    )
+    return targets, {policy["ResourceId"] for policy in policies if _may_scale_in(policy)}
+
+
+def _replication_groups(cloud: Cloud, region: str) -> Iterator[dict[str, Any]]:
+    yield from _pages(
+        cloud.client("elasticache", region), "describe_replication_groups", "ReplicationGroups"
+    )
+
+
+def _cache_replicas(group: Mapping[str, Any]) -> list[str]:
+    """Names for the replicas that every shard has: all shards have as many."""
+    return [f"replica-{n}" for n in range(1, len(group["NodeGroups"][0]["NodeGroupMembers"]))]
 
 
 def apply_group(cloud: Cloud, group: Group) -> dict[str, datetime]:
@@ -235,14 +310,7 @@ def apply_cluster(cloud: Cloud, cluster: Cluster, target: tuple[int, int]) -> di
 
     `target` is the minimum and maximum that the target had.
     """
-    if target != (cluster.minimum, cluster.maximum):
-        cloud.client("application-autoscaling", cluster.region).register_scalable_target(
-            ServiceNamespace=NAMESPACE,
-            ScalableDimension=DIMENSION,
-            ResourceId=f"cluster:{cluster.name}",
-            MinCapacity=cluster.minimum,
-            MaxCapacity=cluster.maximum,
-        )
+    _set_bounds(cloud, cluster, target, SCALABLE["aurora-replicas"])
     own = sorted(
         (at, reader) for reader, at in cluster.units.items() if reader.startswith(OWN_READER_PREFIX)
     )
@@ -255,6 +323,28 @@ def apply_cluster(cloud: Cloud, cluster: Cluster, target: tuple[int, int]) -> di
     if missing > 0:
         names += _add_readers(rds, cluster, missing)
     return readers | dict(zip(names, cluster.launched, strict=False))
+
+
+def apply_cache(cloud: Cloud, cache: Shards, target: tuple[int, int]) -> dict[str, datetime]:
+    """Give a scalable target its bounds and a cache its replicas; returns their launch times."""
+    _set_bounds(cloud, cache, target, SCALABLE["elasticache-replicas"])
+    elasticache = cloud.client("elasticache", cache.region)
+    if cache.size != len(cache.units):
+        more = cache.size > len(cache.units)
+        change = elasticache.increase_replica_count if more else elasticache.decrease_replica_count
+        change(ReplicationGroupId=cache.name, NewReplicaCount=cache.size, ApplyImmediately=True)
+    return {f"replica-{n}": at for n, at in enumerate(cache.launched, start=1)}
+
+
+def _set_bounds(cloud: Cloud, fleet: Fleet, had: tuple[int, int], scalable: Scalable) -> None:
+    if had != (fleet.minimum, fleet.maximum):
+        cloud.client("application-autoscaling", fleet.region).register_scalable_target(
+            ServiceNamespace=scalable.namespace,
+            ScalableDimension=scalable.dimension,
+            ResourceId=scalable.resource_id(fleet.name),
+            MinCapacity=fleet.minimum,
+            MaxCapacity=fleet.maximum,
+        )
 
 
 def _add_readers(rds: Any, cluster: Cluster, count: int) -> list[str]:

@@ -16,6 +16,8 @@ def mend(service: str) -> None:
     match service:
         case "autoscaling":
             _keep_mixed_instances_policies()
+        case "application-autoscaling":
+            _scale_caches()
         case "rds":
             _delete_automated_snapshots_with_their_cluster()
             _modify_proxies_and_subscriptions()
@@ -62,6 +64,27 @@ def _delete_automated_snapshots_with_their_cluster() -> None:
         return deleted
 
     RDSBackend.delete_db_cluster = deleting
+
+
+def _scale_caches() -> None:
+    """moto knows no scalable targets of ElastiCache, neither the service nor its dimensions."""
+    from enum import Enum
+
+    from moto.applicationautoscaling import models, responses
+
+    def with_caches(known: type[Enum], more: dict[str, str]) -> Any:
+        members = {member.name: member.value for member in known} | more
+        return Enum(known.__name__, members)
+
+    dimensions = {
+        "ELASTICACHE_NODE_GROUPS": "elasticache:replication-group:NodeGroups",
+        "ELASTICACHE_REPLICAS": "elasticache:replication-group:Replicas",
+    }
+    services = with_caches(models.ServiceNamespaceValueSet, {"ELASTICACHE": "elasticache"})
+    of_services = with_caches(models.ScalableDimensionValueSet, dimensions)
+    for module in (models, responses):
+        setattr(module, "ServiceNamespaceValueSet", services)  # noqa: B010 (a type to the checker)
+        setattr(module, "ScalableDimensionValueSet", of_services)  # noqa: B010
 
 
 def _modify_proxies_and_subscriptions() -> None:

@@ -20,13 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from cli.localcloud import fleets
-from cli.localcloud.fleets import Cloud, Cluster, Fleet, Group
+from cli.localcloud.fleets import Cloud, Cluster, Fleet, Group, Shards
 from cli.localcloud.occurrences import (
     UnreadableScheduleError,
     of_group_action,
     of_target_action,
 )
 from infra.errors import FirstbellError
+from infra.season.scalable import SCALABLE
 
 Progress = Callable[[str], None]
 
@@ -93,11 +94,14 @@ def play(cloud: Cloud, now: datetime, until: datetime, progress: Progress) -> Pl
         for region in cloud.regions():
             groups = fleets.groups(cloud, region, record, now)
             clusters = fleets.clusters(cloud, region, record, now)
-            found += [*groups.values(), *clusters.values()]
+            caches = fleets.caches(cloud, region, record, now)
+            found += [*groups.values(), *clusters.values(), *caches.values()]
             if groups:
                 dues += _group_dues(cloud, region, groups, (now, until), played)
-            if clusters:
-                dues += _cluster_dues(cloud, region, clusters, (now, until), played)
+            for kind, targets in (("aurora-replicas", clusters), ("elasticache-replicas", caches)):
+                if targets:
+                    service = SCALABLE[kind].namespace
+                    dues += _target_dues(cloud, region, service, targets, (now, until), played)
     bounds = [(fleet.minimum, fleet.maximum) for fleet in found]
     _reckon(found, dues, (now, until), played, progress)
     launched: dict[str, dict[str, datetime]] = {}
@@ -109,6 +113,8 @@ def play(cloud: Cloud, now: datetime, until: datetime, progress: Progress) -> Pl
                     units = fleets.apply_group(cloud, fleet)
                 case Cluster():
                     units = fleets.apply_cluster(cloud, fleet, had)
+                case Shards():
+                    units = fleets.apply_cache(cloud, fleet, had)
                 case _:
                     continue
         launched[f"{fleet.region}/{fleet.name}"] = units
@@ -169,27 +175,26 @@ def _group_dues(
             played.failures.append(f"{group.name}: action {name} cannot fire: {error}")
 
 
-def _cluster_dues(
+def _target_dues(  # noqa: PLR0917 (what there is to know of the targets of a Region)
     cloud: Cloud,
     region: str,
-    clusters: Mapping[str, Cluster],
+    service: str,
+    targets: Mapping[str, Fleet],
     window: tuple[datetime, datetime],
     played: Played,
 ) -> Iterator[_Due]:
     client = cloud.client("application-autoscaling", region)
-    pages = client.get_paginator("describe_scheduled_actions").paginate(
-        ServiceNamespace=fleets.NAMESPACE
-    )
+    pages = client.get_paginator("describe_scheduled_actions").paginate(ServiceNamespace=service)
     for action in (action for page in pages for action in page["ScheduledActions"]):
-        name, cluster = action["ScheduledActionName"], clusters.get(action["ResourceId"])
-        if cluster is None or cluster.suspended:
+        name, fleet = action["ScheduledActionName"], targets.get(action["ResourceId"])
+        if fleet is None or fleet.suspended:
             continue
         sizes = action["ScalableTargetAction"]
         wanted = _Sizes(sizes.get("MinCapacity"), sizes.get("MaxCapacity"), None)
         try:
-            yield _Due(name, cluster, wanted, of_target_action(action, *window))
+            yield _Due(name, fleet, wanted, of_target_action(action, *window))
         except UnreadableScheduleError as error:
-            played.failures.append(f"{cluster.name}: action {name} cannot fire: {error}")
+            played.failures.append(f"{fleet.name}: action {name} cannot fire: {error}")
 
 
 def _reckon(

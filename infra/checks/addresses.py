@@ -45,7 +45,11 @@ def _needs(subject: Subject) -> Iterator[tuple[str, int, str]]:
     each = _share(total, zones)
     yield "application", each, f"{total:,} instances over {zones} zones"
     databases = platform.database.replicas.max + 1
-    yield "data", _share(databases, zones), f"{databases} DB instances over {zones} zones"
+    needed, purpose = _share(databases, zones), f"{databases} DB instances"
+    if platform.cache is not None:
+        nodes = platform.cache.shards * (1 + platform.cache.replicas.max)
+        needed, purpose = needed + _share(nodes, zones), f"{purpose} and {nodes} cache nodes"
+    yield "data", needed, f"{purpose} over {zones} zones"
 
 
 def _share(things: int, zones: int) -> int:

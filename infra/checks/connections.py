@@ -64,8 +64,10 @@ def check(subject: Subject) -> Findings:
         name: tier.max * tier.workers_per_instance * tier.connections_per_worker
         for name, tier in platform.tiers.items()
     }
+    if database.proxy:
+        return Findings()  # the tiers' connections end at the proxy, which queues for the writer's
     needed = sum(by_tier.values()) + database.cron_connections + database.connection_margin
-    most = max_connections(database.instance_class, database.engine)
+    most = database.max_connections or max_connections(database.instance_class, database.engine)
     if most is None:
         return Findings(
             warnings=(
@@ -89,8 +91,8 @@ def check(subject: Subject) -> Findings:
                 + f" + {database.cron_connections} cron + {database.connection_margin} margin = "
                 f"{needed:,} connections, and {database.engine} on {database.instance_class} "
                 f"takes {most:,}, of which {USABLE:.0%} ({usable:,}) may be used",
-                f"lower max or workers_per_instance, or take a larger {PLATFORM}/database"
-                "/instance_class",
+                f"lower max or workers_per_instance, take a larger {PLATFORM}/database"
+                f"/instance_class, or write {PLATFORM}/database/proxy: true",
             ),
         )
     )

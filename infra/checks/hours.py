@@ -22,6 +22,7 @@ from infra.settings.stack import StackSettings
 # An average month: 8,760 hours a year / 12, as AWS's own calculator has it.
 HOURS_A_MONTH: Final = 730
 WRITER: Final = "database writer"
+PRIMARY: Final = "cache primary"
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,14 @@ class MonthlyCost:
 
 
 def monthly_hours(settings: StackSettings, plan: Plan | None) -> list[MonthlyHours]:
-    """The hours of every tier, of the replicas and of the writer."""
+    """The hours of every tier, of the replicas, of the writer and of the cache's nodes."""
     platform = settings.platform
+    cache = platform.cache
     least: Mapping[str, int] = {name: tier.min for name, tier in platform.tiers.items()} | {
         "database": platform.database.replicas.min
     }
+    if cache is not None and cache.shards == 1:
+        least = {**least, "cache": cache.replicas.min}
     items = hardware_of(settings).items
     rows = [
         MonthlyHours(name, items[name], *_scheduled(plan, plan.targets[name]))
@@ -86,7 +90,12 @@ def monthly_hours(settings: StackSettings, plan: Plan | None) -> list[MonthlyHou
         else _constant(name, items[name], low)
         for name, low in least.items()
     ]
-    return [*rows, _constant(WRITER, items["database"], 1)]
+    rows.append(_constant(WRITER, items["database"], 1))
+    if cache is not None:
+        # A season counts the replicas of one shard.
+        nodes = 1 if cache.shards == 1 else cache.shards * (1 + cache.replicas.min)
+        rows.append(_constant(PRIMARY, items["cache"], nodes))
+    return rows
 
 
 def _constant(name: str, item: str, count: int) -> MonthlyHours:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, cast
 from infra.errors import InputError
 from infra.season.apply import LiveAction, actions_at
 from infra.season.plan import PlanTarget
+from infra.season.scalable import SCALABLE
 
 Format: TypeAlias = Literal["boto3", "cli", "terraform"]
 
@@ -58,18 +59,11 @@ def _call(target: PlanTarget, action: LiveAction, group: str) -> dict[str, objec
             "ScheduledActionName": action.name,
             **action.request,
         }
-    service, resource, dimension = {
-        "aurora-replicas": ("rds", f"cluster:{group}", "rds:cluster:ReadReplicaCount"),
-        "elasticache-replicas": (
-            "elasticache",
-            f"replication-group/{group}",
-            "elasticache:replication-group:Replicas",
-        ),
-    }[target.kind]
+    scalable = SCALABLE[target.kind]
     return {
-        "ServiceNamespace": service,
-        "ResourceId": resource,
-        "ScalableDimension": dimension,
+        "ServiceNamespace": scalable.namespace,
+        "ResourceId": scalable.resource_id(group),
+        "ScalableDimension": scalable.dimension,
         "ScheduledActionName": action.name,
         **action.request,
     }

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from infra.settings.account import AccountSettings
 from infra.settings.base import Name, Settings
+from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.quotas import QuotaSettings
@@ -29,6 +30,7 @@ class PlatformSettings(Settings):
         default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1
     )
     database: DatabaseSettings = DatabaseSettings.model_validate({})
+    cache: CacheSettings | None = None
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @model_validator(mode="after")

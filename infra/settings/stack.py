@@ -246,6 +246,10 @@ def _problems_with_hardware(
         database.instance_class, database.engine, region
     ):
         found.append(Problem("firstbell:platform/database/instance_class", problem))
+    if platform.cache and (
+        problem := instances.problem_with_cache_node_type(platform.cache.node_type, region)
+    ):
+        found.append(Problem("firstbell:platform/cache/node_type", problem))
     return found
 
 

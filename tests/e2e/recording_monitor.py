@@ -32,6 +32,15 @@ from infra.paths import PROJECT_ROOT
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 ZONES = ["eu-north-1a", "eu-north-1b", "eu-north-1c"]
+PASSWORD = "a-password-that-nobody-may-see"
+# What AWS answers to the functions that the program calls.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": "zones"},
+    "aws:secretsmanager/getRandomPassword:getRandomPassword": {
+        "randomPassword": PASSWORD,
+        "id": "password",
+    },
+}
 
 # What Pulumi's language host does with a program, in as few lines.
 LANGUAGE_HOST = textwrap.dedent(
@@ -116,10 +125,10 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
     def Invoke(  # noqa: N802
         self, request: resource_pb2.ResourceInvokeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.InvokeResponse:
-        if request.tok != "aws:index/getAvailabilityZones:getAvailabilityZones":
+        if request.tok not in ANSWERS:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"nobody expected {request.tok}")
         answer = struct_pb2.Struct()
-        answer.update({"names": ZONES, "id": "zones"})
+        answer.update(ANSWERS[request.tok])
         return provider_pb2.InvokeResponse(**{"return": answer})  # pyright: ignore[reportArgumentType] (the stub takes `return` for no name)
 
     def SignalAndWaitForShutdown(  # noqa: N802

@@ -46,8 +46,23 @@ def _region(cloud: Cloud, given: Properties) -> dict[str, Any]:
     }
 
 
+def _random_password(cloud: Cloud, given: Properties) -> dict[str, Any]:
+    answer = cloud.call(
+        "secretsmanager",
+        "get_random_password",
+        PasswordLength=int(given.get("passwordLength", 32)),
+        ExcludePunctuation=bool(given.get("excludePunctuation", False)),
+    )
+    return given | {
+        "id": cloud.region,
+        "randomPassword": answer["RandomPassword"],
+        "region": cloud.region,
+    }
+
+
 FUNCTIONS: Final[dict[str, Callable[[Cloud, Properties], dict[str, Any]]]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:index/getRegion:getRegion": _region,
+    "aws:secretsmanager/getRandomPassword:getRandomPassword": _random_password,
 }

@@ -458,6 +458,50 @@ def test_readers_that_idle_go_too_but_not_those_that_scaling_did_not_make(
     assert readers(rds) == ["demo-reader"]
 
 
+def test_a_caches_replicas_come_and_go_by_schedule_in_every_shard(cloud: LocalCloud) -> None:
+    elasticache = cloud.client("elasticache", REGION)
+    scaling = cloud.client("application-autoscaling", REGION)
+    elasticache.create_replication_group(
+        ReplicationGroupId="demo-cache",
+        ReplicationGroupDescription="sessions",
+        Engine="valkey",
+        CacheNodeType="cache.m7g.large",
+        ClusterMode="enabled",
+        NumNodeGroups=2,
+        ReplicasPerNodeGroup=1,
+        AutomaticFailoverEnabled=True,
+    )
+    target = {
+        "ServiceNamespace": "elasticache",
+        "ResourceId": "replication-group/demo-cache",
+        "ScalableDimension": "elasticache:replication-group:Replicas",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=5)
+    for name, hour, size in (("bell", 7, 3), ("evening", 16, 2)):
+        scaling.put_scheduled_action(
+            **target,
+            ScheduledActionName=name,
+            Schedule=f"cron(0 {hour} ? * MON-FRI *)",
+            ScalableTargetAction={"MinCapacity": size, "MaxCapacity": size},
+        )
+
+    def replicas() -> list[int]:
+        (group,) = elasticache.describe_replication_groups()["ReplicationGroups"]
+        return [len(shard["NodeGroupMembers"]) - 1 for shard in group["NodeGroups"]]
+
+    advance(cloud, utc("2026-08-03T07:00"))
+    assert replicas() == [3, 3]
+    serving = fleets.cache_replicas_in_service
+    assert serving(cloud, "demo-cache", utc("2026-08-03T07:09")) == 1
+    assert serving(cloud, "demo-cache", utc("2026-08-03T07:10")) == 3
+    advance(cloud, utc("2026-08-03T16:00"))
+    assert replicas() == [2, 2]
+    (found,) = scaling.describe_scalable_targets(ServiceNamespace="elasticache")["ScalableTargets"]
+    assert (found["MinCapacity"], found["MaxCapacity"]) == (2, 2)
+    scaling.deregister_scalable_target(**target)
+    elasticache.delete_replication_group(ReplicationGroupId="demo-cache")
+
+
 def test_an_at_action_fires_once_in_its_zone(
     cloud: LocalCloud, cluster: Callable[..., Any]
 ) -> None:

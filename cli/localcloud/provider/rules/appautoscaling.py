@@ -1,4 +1,4 @@
-"""Application Auto Scaling: targets, policies and scheduled actions of Aurora replicas."""
+"""Application Auto Scaling: targets, policies and scheduled actions of replicas."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from cli.localcloud.provider.rules.base import (
 from infra import clock
 from infra.season.limits import (
     MAX_AURORA_REPLICAS,
+    MAX_ELASTICACHE_REPLICAS,
     MAX_SCHEDULED_ACTIONS_PER_SCALABLE_TARGET,
 )
+from infra.season.scalable import SCALABLE
+from infra.settings.cache import SCALABLE_FAMILIES, SCALABLE_SIZES
 
 if TYPE_CHECKING:
     from cli.localcloud.provider.aws import Cloud
 
 _CODE: Final = "ValidationException"
 _SERVICE: Final = "application-autoscaling"
-_DIMENSION: Final = "rds:cluster:ReadReplicaCount"
+_DIMENSION: Final = SCALABLE["aurora-replicas"].dimension
+_CACHE_DIMENSION: Final = SCALABLE["elasticache-replicas"].dimension
 # Application Auto Scaling user guide, "Quotas": scaling policies per target.
 MAX_POLICIES_PER_TARGET: Final = 50
 _RATE: Final = re.compile(r"rate\((\d+) (minute|minutes|hour|hours|day|days)\)")
@@ -92,6 +96,13 @@ def _check_capacities(request: Request, dimension: str | None) -> None:
             _CODE,
             f"capacity {capacity}: an Aurora cluster has 0 to {MAX_AURORA_REPLICAS} replicas",
         )
+        refuse_unless(
+            dimension != _CACHE_DIMENSION
+            or capacity is None
+            or 1 <= capacity <= MAX_ELASTICACHE_REPLICAS,
+            _CODE,
+            f"capacity {capacity}: a shard has 1 to {MAX_ELASTICACHE_REPLICAS} replicas",
+        )
 
 
 @rule(_SERVICE, "register_scalable_target")
@@ -103,6 +114,37 @@ def target_is_sound(_: Cloud, request: Request) -> None:
         dimension != _DIMENSION or resource is None or resource.startswith("cluster:"),
         _CODE,
         f"Unsupported resource {resource!r}: an Aurora cluster is cluster:NAME",
+    )
+    refuse_unless(
+        dimension != _CACHE_DIMENSION
+        or resource is None
+        or resource.startswith("replication-group/"),
+        _CODE,
+        f"Unsupported resource {resource!r}: a replication group is replication-group/NAME",
+    )
+
+
+@rule(_SERVICE, "register_scalable_target", live=True)
+def cache_can_scale(cloud: Cloud, request: Request) -> None:
+    """ElastiCache user guide, "Auto Scaling Valkey and Redis OSS clusters", prerequisites."""
+    if request["ScalableDimension"] != _CACHE_DIMENSION:
+        return
+    name = request["ResourceId"].partition("/")[2]
+    groups = cloud.call("elasticache", "describe_replication_groups")["ReplicationGroups"]
+    found = [group for group in groups if group["ReplicationGroupId"] == name]
+    refuse_unless(bool(found), _CODE, f"Replication group doesn't exist: {name}")
+    refuse_unless(
+        found[0]["ClusterEnabled"],
+        _CODE,
+        f"Replication group {name} has cluster mode disabled: its replicas cannot be scaled",
+    )
+    kind = found[0]["CacheNodeType"]
+    _, family, size = kind.split(".")
+    refuse_unless(
+        family in SCALABLE_FAMILIES and size in SCALABLE_SIZES,
+        _CODE,
+        f"{kind} cannot be scaled: sizes {', '.join(SCALABLE_SIZES)} of "
+        f"{', '.join(SCALABLE_FAMILIES)}",
     )
 
 
@@ -169,6 +211,16 @@ def policy_is_sound(_: Cloud, request: Request) -> None:
             metric.startswith("RDSReaderAverage"),
             _CODE,
             f"{metric} does not go with service namespace rds",
+        )
+    if request.get("ScalableDimension") == _CACHE_DIMENSION and metric:
+        refuse_unless(
+            metric == "ElastiCacheReplicaEngineCPUUtilization",
+            _CODE,
+            f"{metric} does not go with {_CACHE_DIMENSION}",
+        )
+        target = tracking.get("TargetValue", 50)
+        refuse_unless(
+            35 <= target <= 70, _CODE, f"TargetValue {target} of {metric} is not in 35–70"
         )
 
 

@@ -65,6 +65,83 @@ TWINS: Final[list[tuple[str, str, Request, Request, str]]] = [
      "SubscriptionCategoryNotFoundFault"),
 ]  # fmt: skip
 
+CACHE: Final[Request] = {
+    "ReplicationGroupId": "c" * 40,
+    "ReplicationGroupDescription": "sessions",
+    "Engine": "valkey",
+    "CacheNodeType": "cache.m7g.large",
+    "ClusterMode": "enabled",
+    "NumNodeGroups": 2,
+    "ReplicasPerNodeGroup": 5,
+    "AutomaticFailoverEnabled": True,
+    "MultiAZEnabled": True,
+    "TransitEncryptionEnabled": True,
+    "UserGroupIds": ["lms"],
+}
+USER: Final[Request] = {
+    "UserId": "lms",
+    "UserName": "lms",
+    "Engine": "valkey",
+    "AccessString": "on ~* +@all",
+    "Passwords": ["p" * 16],
+}
+REPLICAS: Final[Request] = {
+    "ServiceNamespace": "elasticache",
+    "ResourceId": "replication-group/lms",
+    "ScalableDimension": "elasticache:replication-group:Replicas",
+}
+TRACKING: Final[Request] = REPLICAS | {
+    "PolicyName": "cpu",
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "ElastiCacheReplicaEngineCPUUtilization"
+        },
+        "TargetValue": 70.0,
+    },
+}
+
+
+def _tracking(metric: str, target: float) -> Request:
+    specification = {"PredefinedMetricType": metric}
+    return {
+        "TargetTrackingScalingPolicyConfiguration": {
+            "PredefinedMetricSpecification": specification,
+            "TargetValue": target,
+        }
+    }
+
+
+CREATE: Final = "create_replication_group"
+APP: Final = "application-autoscaling"
+MORE_TWINS: Final[list[tuple[str, str, Request, Request, str]]] = [
+    ("elasticache", CREATE, CACHE, {"ReplicationGroupId": "c" * 41}, "InvalidParameterValue"),
+    ("elasticache", CREATE, CACHE, {"CacheNodeType": "cache.m7g.lage"}, "InvalidParameterValue"),
+    ("elasticache", CREATE, CACHE, {"ReplicasPerNodeGroup": 6}, "InvalidParameterValue"),
+    ("elasticache", CREATE, CACHE, {"ReplicasPerNodeGroup": 0}, "InvalidParameterValue"),
+    ("elasticache", CREATE, CACHE, {"NumCacheClusters": 2}, "InvalidParameterCombination"),
+    ("elasticache", CREATE, CACHE, {"AutomaticFailoverEnabled": False},
+     "InvalidParameterCombination"),
+    ("elasticache", CREATE, CACHE | {"MultiAZEnabled": False}, {"AutomaticFailoverEnabled": False},
+     "InvalidParameterValue"),
+    ("elasticache", CREATE, CACHE, {"ClusterMode": "disabled"}, "InvalidParameterCombination"),
+    ("elasticache", CREATE, CACHE, {"TransitEncryptionEnabled": False},
+     "InvalidParameterCombination"),
+    ("elasticache", CREATE, CACHE, {"AuthToken": "a" * 16}, "InvalidParameterCombination"),
+    ("elasticache", "create_user", USER, {"Passwords": ["p" * 15]}, "InvalidParameterValue"),
+    ("elasticache", "create_user", USER, {"Passwords": ["p" * 16] * 3}, "InvalidParameterValue"),
+    ("elasticache", "create_user", USER, {"NoPasswordRequired": True},
+     "InvalidParameterCombination"),
+    (APP, "register_scalable_target", REPLICAS, {"MinCapacity": 0}, "ValidationException"),
+    (APP, "register_scalable_target", REPLICAS, {"MaxCapacity": 6}, "ValidationException"),
+    (APP, "register_scalable_target", REPLICAS, {"ResourceId": "cluster:lms"},
+     "ValidationException"),
+    (APP, "put_scaling_policy", TRACKING,
+     _tracking("ElastiCacheReplicaEngineCPUUtilization", 71.0), "ValidationException"),
+    (APP, "put_scaling_policy", TRACKING,
+     _tracking("ElastiCachePrimaryEngineCPUUtilization", 50.0), "ValidationException"),
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def offline() -> Cloud:
@@ -74,10 +151,10 @@ def offline() -> Cloud:
 
 @pytest.mark.parametrize(
     ("service", "operation", "good", "change", "code"),
-    TWINS,
+    [*TWINS, *MORE_TWINS],
     ids=[
         f"{operation}-{'-'.join(change)}-{n}"
-        for n, (_, operation, _, change, _) in enumerate(TWINS)
+        for n, (_, operation, _, change, _) in enumerate([*TWINS, *MORE_TWINS])
     ],
 )
 def test_a_request_that_aws_refuses_is_refused_with_its_code(  # noqa: PLR0917 (one a column)
@@ -184,3 +261,43 @@ def test_a_cluster_takes_no_parameters_of_another_engine(cloud: Cloud) -> None:
 def test_events_go_to_a_topic_that_exists(cloud: Cloud) -> None:
     code = _code(cloud, "rds", "create_event_subscription", **EVENTS)
     assert code == "SNSTopicArnNotFoundFault"
+
+
+def test_only_large_nodes_in_cluster_mode_are_scaled(cloud: Cloud) -> None:
+    register = REPLICAS | {"MinCapacity": 1, "MaxCapacity": 3}
+    small = CACHE | {"CacheNodeType": "cache.t4g.small", "ReplicationGroupId": "small"}
+    plain = {
+        "ReplicationGroupId": "plain",
+        "ReplicationGroupDescription": "sessions",
+        "CacheNodeType": "cache.m7g.large",
+        "NumCacheClusters": 2,
+    }
+    for request in (small, plain, CACHE | {"ReplicationGroupId": "large"}):
+        without_users = {name: v for name, v in request.items() if name != "UserGroupIds"}
+        cloud.call("elasticache", CREATE, **without_users)
+    code = {
+        name: _code(
+            cloud,
+            APP,
+            "register_scalable_target",
+            **(register | {"ResourceId": f"replication-group/{name}"}),
+        )
+        for name in ("small", "plain", "nowhere")
+    }
+    assert set(code.values()) == {"ValidationException"}
+    target = {"ResourceId": "replication-group/large"}
+    cloud.call(APP, "register_scalable_target", **(register | target))
+    cloud.call(APP, "deregister_scalable_target", **(REPLICAS | target))
+    for name in ("small", "plain", "large"):
+        cloud.call("elasticache", "delete_replication_group", ReplicationGroupId=name)
+
+
+def test_a_user_group_of_redis_needs_the_default_user(cloud: Cloud) -> None:
+    group = {"UserGroupId": "readers", "Engine": "redis", "UserIds": ["reader"]}
+    user = USER | {"UserId": "reader", "Engine": "redis"}
+    cloud.call("elasticache", "create_user", **user)
+    code = _code(cloud, "elasticache", "create_user_group", **group)
+    assert code == "DefaultUserRequired"
+    cloud.call("elasticache", "create_user_group", **(group | {"Engine": "valkey"}))
+    cloud.call("elasticache", "delete_user_group", UserGroupId="readers")
+    cloud.call("elasticache", "delete_user", UserId="reader")

@@ -1,0 +1,105 @@
+"""`cache`: the ElastiCache replication group for sessions and the application's cache."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from infra.season.limits import MAX_ELASTICACHE_REPLICAS
+from infra.settings.base import Settings
+
+CacheEngine = Literal["valkey", "redis"]
+
+# Major.minor; AWS applies patches by itself.
+DEFAULT_CACHE_VERSION: Final[dict[CacheEngine, str]] = {"valkey": "8.0", "redis": "7.1"}
+# The parameter groups' families of the versions offered here: those with users and user groups.
+# ElastiCache user guide, "Supported engines and versions" and "Engine-specific parameters".
+FAMILIES: Final[dict[CacheEngine, dict[str, str]]] = {
+    "valkey": {"7.2": "valkey7", "8.0": "valkey8", "8.1": "valkey8"},
+    "redis": {"6.2": "redis6.x", "7.0": "redis7", "7.1": "redis7"},
+}
+# What Application Auto Scaling may add replicas to, besides cluster mode. ElastiCache user guide,
+# "Auto Scaling Valkey and Redis OSS clusters", prerequisites, read 2026-11.
+SCALABLE_SIZES: Final = ("large", "xlarge", "2xlarge")
+SCALABLE_FAMILIES: Final = (
+    "r8g", "r7g", "r6g", "r6gd", "r5", "m8g", "m7g", "m6g", "m5", "c8gn", "c7gn",
+)  # fmt: skip
+
+
+class CacheReplicaSettings(Settings):
+    """How many replicas each shard may have."""
+
+    min: int = Field(
+        1, ge=1, le=MAX_ELASTICACHE_REPLICAS, description="One at least, to fail over to."
+    )
+    max: int = Field(1, ge=1, le=MAX_ELASTICACHE_REPLICAS)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+
+class CacheSettings(Settings):
+    """A replication group over several zones, encrypted, with a user of its own."""
+
+    engine: CacheEngine = "valkey"
+    version: str | None = Field(None, description="8.0 for valkey, 7.1 for redis.")
+    node_type: str = "cache.t4g.small"
+    cluster_mode: bool = Field(
+        False,
+        description="Shards, and replicas by schedule: the application's client must know it.",
+    )
+    shards: int = Field(1, ge=1, le=90, description="More than one needs cluster_mode.")
+    replicas: CacheReplicaSettings = CacheReplicaSettings.model_validate({})
+    eviction: Literal["volatile-lru", "allkeys-lru", "volatile-ttl", "noeviction"] = Field(
+        "volatile-lru", description="What goes when memory is full; sessions carry an expiry."
+    )
+    snapshot_days: int = Field(7, ge=1, le=35, description="How long daily backups are kept.")
+
+    @property
+    def engine_version(self) -> str:
+        return self.version or DEFAULT_CACHE_VERSION[self.engine]
+
+    @property
+    def family(self) -> str:
+        """The family of its parameter group."""
+        return FAMILIES[self.engine][self.engine_version]
+
+    @property
+    def scales(self) -> bool:
+        """Whether replicas come and go."""
+        return self.replicas.min < self.replicas.max
+
+    @model_validator(mode="after")
+    def _version_is_the_engines(self) -> Self:
+        if self.engine_version not in FAMILIES[self.engine]:
+            raise ValueError(
+                f"version {self.engine_version!r} is no version of {self.engine} that knows users; "
+                f"write {', '.join(FAMILIES[self.engine])}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_scale(self) -> Self:
+        if self.shards > 1 and not self.cluster_mode:
+            raise ValueError(f"shards {self.shards} needs cluster_mode: true")
+        if not self.scales:
+            return self
+        if not self.cluster_mode:
+            raise ValueError(
+                f"replicas {self.replicas.min} to {self.replicas.max}: AWS adds and removes "
+                "replicas only with cluster mode enabled; write cluster_mode: true (the "
+                "application's client must know it), or min = max"
+            )
+        form = rf"cache\.({'|'.join(SCALABLE_FAMILIES)})\.({'|'.join(SCALABLE_SIZES)})"
+        if not re.fullmatch(form, self.node_type):
+            raise ValueError(
+                f"replicas {self.replicas.min} to {self.replicas.max}: AWS scales no "
+                f"{self.node_type}, but sizes {', '.join(SCALABLE_SIZES)} of the families "
+                f"{', '.join(SCALABLE_FAMILIES)}; take cache.m7g.large, or min = max"
+            )
+        return self

@@ -1,0 +1,85 @@
+"""What holds data on the local cloud: a cache whose replicas the season moves, behind a proxy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from tests.e2e.conftest import Firstbell
+
+
+def with_a_cache(firstbell: Firstbell) -> None:
+    """The stack gets a cache and a proxy, and its season a target for the cache."""
+    path = firstbell.stacks / "Pulumi.autumn.yaml"
+    stack = yaml.safe_load(path.read_text())
+    platform = stack["config"]["firstbell:platform"]
+    platform["database"]["proxy"] = True
+    platform["cache"] = {
+        "cluster_mode": True,
+        "node_type": "cache.m7g.large",
+        "replicas": {"min": 1, "max": 5},
+    }
+    path.write_text(yaml.safe_dump(stack))
+    path = firstbell.stacks / "seasons" / "autumn.yaml"
+    season = yaml.safe_load(path.read_text())
+    season["capacity"]["cache"] = {
+        "kind": "elasticache-replicas",
+        "requests_per_second": 100,
+        "utilisation": 0.6,
+        "boot": "10m",
+    }
+    path.write_text(yaml.safe_dump(season))
+
+
+def shards(firstbell: Firstbell) -> list[int]:
+    """How many replicas each shard of the cache has."""
+    (group,) = firstbell.client("elasticache").describe_replication_groups()["ReplicationGroups"]
+    return [len(shard["NodeGroupMembers"]) - 1 for shard in group["NodeGroups"]]
+
+
+def cache_of(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = (entry for entry in entries if entry["target"] == "cache")
+    return found
+
+
+def test_a_caches_replicas_follow_the_season(firstbell: Firstbell) -> None:
+    with_a_cache(firstbell)
+    firstbell("local", "start", "--at", "2026-08-01T00:00Z")
+    firstbell("season", "plan", "-s", "autumn")
+    assert set(firstbell.json("up", "-s", "autumn")["counts"]) == {"create"}
+    assert shards(firstbell) == [1]
+    firstbell("local", "advance", "--to", "2026-12-07T07:30Z")  # 08:30 in Stockholm
+    assert shards(firstbell)[0] > 1, "a grading morning needs more than the least"
+    status = cache_of(firstbell.json("status", "-s", "autumn")["targets"])
+    assert status["in_service"] >= status["required"] > 1
+    again = firstbell.json("up", "-s", "autumn")
+    # Only actions that have ended go: neither size nor password changes by itself.
+    assert set(again["counts"]) == {"delete", "same"}
+
+    scaling = firstbell.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "elasticache",
+        "ScalableDimension": "elasticache:replication-group:Replicas",
+    }
+    (live,) = scaling.describe_scalable_targets(ServiceNamespace="elasticache")["ScalableTargets"]
+    scaling.register_scalable_target(**target, ResourceId=live["ResourceId"], MinCapacity=1)
+    assert "cache" in firstbell("drift", "-s", "autumn", code=7).stdout
+    firstbell("up", "-s", "autumn")
+    (repaired,) = scaling.describe_scalable_targets(**target)["ScalableTargets"]
+    assert repaired["MinCapacity"] == live["MinCapacity"]
+
+    cache = firstbell.json("outputs", "-s", "autumn")["outputs"]["cache"]
+    secret = firstbell.client("secretsmanager").get_secret_value(SecretId=cache["secret_arn"])
+    password = json.loads(secret["SecretString"])["password"]
+    written = "".join(
+        path.read_text(errors="replace")
+        for path in firstbell.home.rglob("*")
+        if path.is_file() and path.suffix in (".json", ".yaml", ".log")
+    )
+    assert password not in written
+    firstbell("destroy", "-s", "autumn", "--yes")
+    elasticache = firstbell.client("elasticache")
+    assert elasticache.describe_replication_groups()["ReplicationGroups"] == []
+    assert firstbell.client("rds").describe_db_proxies()["DBProxies"] == []
