@@ -217,7 +217,11 @@ def rehearse(context: Context, name: str | None, times: int) -> None:
 @click.option("--window", type=Length(), help="How long users may be without the site.")
 @click.option("--dry-run", is_flag=True, help="Show the list and the timetable; change nothing.")
 @click.option("--extend-by", type=Length(), help="Move the window's end while it runs.")
-@click.option("--confirm", metavar="NAME", help="The migration's name, for --extend-by.")
+@click.option(
+    "--confirm",
+    metavar="NAME",
+    help="The migration's name: for --extend-by, and where there is no way back from switch on.",
+)
 @pass_context
 def cutover(
     context: Context,
@@ -239,7 +243,7 @@ def cutover(
     if dry_run:
         _timetable(context, migration, window)
         return
-    _follow(context, migration, orders.cutover(migration, window))
+    _follow(context, migration, orders.cutover(migration, window, confirm))
 
 
 def _timetable(context: Context, migration: str, window: timedelta | None) -> None:

@@ -111,6 +111,8 @@ class Stream:
     errors: int
     # A place in the publisher's log, in bytes, that only ever grows; for the apply rate.
     applied_bytes: int | None = None
+    # Where an engine knows its lag in time and not in bytes; infinite when it does not know it.
+    behind_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,8 @@ class Engine(Protocol):
     """Two databases of one kind, and everything about them that the states do not know."""
 
     title: str
+    # Whether replication can run back; without it `switch` is the point of no return.
+    reversible: bool
 
     @property
     def source(self) -> Server: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Final
 
 from cli.migration import budget
 from cli.migration.durations import parse_duration, show_duration
+from cli.migration.engine import Stream
 from cli.migration.journal import Journal
 from cli.migration.machine import Run
 from cli.migration.phases import (
@@ -19,6 +21,8 @@ from infra.errors import FirstbellError, InputError, MismatchError
 
 # More than this is no lag that a drain inside the fence should begin with.
 MOST_LAG_BYTES: Final = 64 * 1024 * 1024
+# The same, for an engine that knows its lag in time.
+MOST_LAG_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,9 @@ def evaluate(run: Run) -> list[Item]:
         items.append(
             Item(
                 "lag",
-                stream.behind_bytes <= MOST_LAG_BYTES,
-                f"{stream.behind_bytes / 1e6:.1f} MB behind",
+                stream.behind_bytes <= MOST_LAG_BYTES
+                and (stream.behind_seconds or 0) <= MOST_LAG_SECONDS,
+                _lag(stream),
             )
         )
     if run.source.prepared_transactions():
@@ -165,6 +170,14 @@ def _spoken(run: Run) -> list[Item]:
             else:
                 items.append(Item(name, True, "command exited with 0"))
     return items
+
+
+def _lag(stream: Stream) -> str:
+    if stream.behind_seconds is None:
+        return f"{stream.behind_bytes / 1e6:.1f} MB behind"
+    if math.isinf(stream.behind_seconds):
+        return "CloudWatch has no latency of the last minutes"
+    return f"{stream.behind_seconds:.0f} s behind"
 
 
 def _seconds(value: float) -> str:

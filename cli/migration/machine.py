@@ -143,6 +143,16 @@ class Run:
         Raises:
             FirstbellError: it failed or took longer than ten minutes.
         """
+        Run.output(step, command, check)
+        return f"{command[0]}: 0"
+
+    @staticmethod
+    def output(step: str, command: Sequence[str], check: Callable[[], None] = lambda: None) -> str:
+        """As `command`, but for what it printed.
+
+        Raises:
+            FirstbellError: as `command`.
+        """
         deadline = time.monotonic() + _COMMAND_SECONDS
         try:
             process = subprocess.Popen(
@@ -178,7 +188,7 @@ class Run:
                 f"{step}: {command[0]} exited with {process.returncode}",
                 why=output.strip()[-2000:],
             )
-        return f"{command[0]}: 0"
+        return output
 
 
 @dataclass(frozen=True)
@@ -304,7 +314,9 @@ def _advance(run: Run, state: str) -> None:
         return
     texts = {
         "soak": "replicating; the source is written",
-        "hold": "users are on the target; replication runs back",
+        "hold": "users are on the target; replication runs back"
+        if run.engine.reversible
+        else "users are on the target; there is no way back",
         "committed": "the target stays; everything of ours is removed",
         "discarded": "the target is empty; everything of ours is removed",
     }
@@ -318,6 +330,8 @@ def _way_back_lost(run: Run) -> bool:
     run.journal.remember("reverse lost", value=True)
     text = (
         "the way back is lost: replication from the target cannot go on; users stay on the target"
+        if run.engine.reversible
+        else "there is no way back from switch on; users stay on the target: mend it there"
     )
     run.journal.go("hold", goal="cutover", outcome=(HUMAN, text))
     return True

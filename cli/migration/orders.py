@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from cli.migration import durations, gate, runner, states, supervisor
+from cli.migration import durations, engines, gate, named, runner, spec, states, supervisor
 from cli.migration.engine import Finding
 from cli.migration.journal import Event, Journal, root
 from cli.migration.machine import Run
@@ -117,17 +117,25 @@ def refuse_unless(
         )
 
 
-def cutover(migration: str, window: timedelta | None = None) -> int:
+def cutover(migration: str, window: timedelta | None = None, confirm: str | None = None) -> int:
     """Order the cutover; the number of the last event before it.
 
     Raises:
-        InputError: it does not soak, was never rehearsed, or the gate is closed.
+        InputError: it does not soak, was never rehearsed, the gate is closed, or there is no way
+            back from `switch` and nobody confirmed that.
     """
     journal = opened(migration)
     refuse_unless(journal, "cutover", allowed=("soak",), instead="status")
     if journal.current.goal == "pause":
         raise InputError("replication is paused", fix="firstbell migrate resume")
     gate.refuse(evaluate(migration, window))
+    read = spec.load(named.folder() / f"{migration}.yaml")
+    if confirm != migration and not engines.between(migration, read).reversible:
+        raise InputError(
+            "there is no way back from switch on: it is the point of no return",
+            where="--confirm",
+            fix=f"firstbell migrate cutover --confirm {migration}",
+        )
     if window is not None:
         journal.remember("window length", durations.show_duration(window))
     return _order(migration, journal, "cutover")

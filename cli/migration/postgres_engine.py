@@ -53,6 +53,7 @@ class PostgresEngine:
     """Two PostgreSQL databases."""
 
     title = "PostgreSQL"
+    reversible = True
     away: tuple[type[Exception], ...] = (
         psycopg.OperationalError,
         psycopg.InterfaceError,

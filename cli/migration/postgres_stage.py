@@ -26,7 +26,7 @@ from infra.errors import FirstbellError
 class PostgresStage:
     """Two scratch databases on the rehearsal server."""
 
-    left_out = ("roles but one", "grants", "retained WAL")
+    left_out: tuple[str, ...] = ("roles but one", "grants", "retained WAL")
     accepted = frozenset(
         {"collation", "always-triggers", "event-triggers", "foreign-tables"}
         | {f"pg-cron-{side}" for side in ("source", "target")}

@@ -135,7 +135,7 @@ def _server(server: Server, *, rehearsing: bool) -> Iterator[Finding]:
             "COMMIT PREPARED or ROLLBACK PREPARED each",
         )
     if not rehearsing:
-        yield from _roles(server)
+        yield from roles(server)
     if server.one("SELECT 1 FROM pg_extension WHERE extname = 'pg_cron'"):
         yield Finding(
             f"pg-cron-{side}",
@@ -145,7 +145,8 @@ def _server(server: Server, *, rehearsing: bool) -> Iterator[Finding]:
         )
 
 
-def _roles(server: Server) -> Iterator[Finding]:
+def roles(server: Server) -> Iterator[Finding]:
+    """Whether our role can fence a side, and is nobody else's."""
     side = server.side
     if not server.superuser and not server.one(
         "SELECT 1 FROM pg_roles WHERE rolname = 'rds_superuser'"

@@ -70,6 +70,7 @@ def render(run: Run, migration: str) -> str:
         files=run.spec.files,
         not_kept=run.journal.fact("not kept") or "",
         python=sys.executable,
+        reversible=run.engine.reversible,
     )
 
 

@@ -80,6 +80,47 @@ class Database(_Model):
         return int(self.free_space[:-2]) * units[self.free_space[-2:]]
 
 
+class DmsSecret(_Model):
+    """What DMS reads a database's host, user and password from: no password passes through us."""
+
+    secret_arn: str = Field(pattern=r"^arn:aws[\w-]*:secretsmanager:")
+    # The role by which DMS may read the secret.
+    access_role_arn: str = Field(pattern=r"^arn:aws[\w-]*:iam:")
+
+
+class DmsSource(DmsSecret):
+    """An Oracle or SQL Server database. The runner reaches it by commands of yours alone."""
+
+    engine: Literal["oracle", "sqlserver"]
+    database: str
+    # Take every application's login away and end its sessions; give the logins back.
+    lock: list[Command] = Field(min_length=1)
+    unlock: list[Command] = Field(min_length=1)
+    # Writes a row as the application would: exits 0 when that worked. It must fail once locked.
+    probe: Command
+    # Commits a row into `token_table`; the token is its last argument. It must work when locked.
+    token: Command
+    # Prints `sequence-of-the-target value` lines; without it sequences follow their columns.
+    sequences: Command | None = None
+
+
+class Dms(_Model):
+    """A migration through AWS DMS, which runs one way: `switch` is the point of no return."""
+
+    replication_instance_arn: str = Field(pattern=r"^arn:aws[\w-]*:dms:[\w-]+:\d{12}:rep:")
+    source: DmsSource
+    target: DmsSecret
+    # The source's schemas and what each is called on the target.
+    schemas: dict[str, str] = Field(min_length=1)
+    # On the target, with a column `token`; DMS carries it like any other table.
+    token_table: str = Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")
+
+    @property
+    def region(self) -> str:
+        """The Region of the replication instance."""
+        return self.replication_instance_arn.split(":")[3]
+
+
 class Side(_Model):
     """How the application is stopped and started on one side."""
 
@@ -233,8 +274,10 @@ class Spec(_Model):
     """A whole migration."""
 
     version: Literal[1]
-    source: Database
+    # Left out where DMS carries an Oracle or SQL Server database.
+    source: Database | None = None
     target: Database
+    dms: Dms | None = None
     files: list[Files] = []
     application: Application
     switch: Switch
@@ -243,6 +286,12 @@ class Spec(_Model):
     gate: list[Gate] = []
     # The most WAL that a side keeps for a stalled other side before it gives the slot up.
     retained_wal: str = Field(default="64GB", pattern=r"^\d+(MB|GB|TB)$")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Spec:
+        if (self.source is None) == (self.dms is None):
+            raise ValueError("needs either source, or dms for Oracle and SQL Server")
+        return self
 
 
 # The gate's items that every migration must answer, by command or by a person's word.

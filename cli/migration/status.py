@@ -93,9 +93,9 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
         alive,
         left,
         latest,
-        _next(current.state, current.goal, alive=alive),
+        _next(current.state, current.goal, alive=alive, lost=lost),
         "firstbell migrate "
-        + _command(current.state, current.goal, rehearsed=bool(kept), alive=alive),
+        + _command(current.state, current.goal, rehearsed=bool(kept), alive=alive, lost=lost),
         {key: value for key, (_, value) in sorted(seen.items()) if value is not None},
         None if outcome is None else {"at": outcome.at.isoformat(), **outcome.data},
         current.state in ("switch", "smoke", "hold") and not lost,
@@ -130,7 +130,7 @@ def _deadline(
     return text, (datetime.fromisoformat(text) - now).total_seconds()
 
 
-def _next(state: str, goal: str, *, alive: bool) -> str:
+def _next(state: str, goal: str, *, alive: bool, lost: bool) -> str:
     """What happens next if nobody acts."""
     answers = (
         (state == "committed", "the migration is over"),
@@ -138,6 +138,7 @@ def _next(state: str, goal: str, *, alive: bool) -> str:
         (not alive, "nothing moves, because no runner is alive"),
         (state == "soak" and goal == "pause", "replication is paused"),
         (state == "soak", "replication goes on"),
+        (state == "hold" and lost, "users stay on the target; there is no way back"),
         (state == "hold", "users stay on the target, replication runs back"),
         (state in START, "the first copy goes on until the target soaks"),
         (state in (*REVERT, "abort"), "users go back to the source"),
@@ -147,12 +148,13 @@ def _next(state: str, goal: str, *, alive: bool) -> str:
     return next(text for holds, text in answers if holds)
 
 
-def _command(state: str, goal: str, *, rehearsed: bool, alive: bool) -> str:
+def _command(state: str, goal: str, *, rehearsed: bool, alive: bool, lost: bool) -> str:
     answers = (
         (state in FINAL, "report"),
         (not alive or (state == "soak" and goal == "pause"), "resume"),
         (state == "soak" and rehearsed, "cutover --dry-run"),
         (state == "soak", "rehearse"),
+        (state == "hold" and lost, "commit --confirm NAME"),
         (state == "hold", "revert, or commit --confirm NAME"),
         (state in ABORTABLE, "abort"),
         (True, "status"),
