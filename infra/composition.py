@@ -15,6 +15,7 @@ from infra.account import Account
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
+from infra.files import Files, FilesArgs
 from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
@@ -104,6 +105,15 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    files = platform.files and Files(
+        f"{stack}-files",
+        FilesArgs(
+            settings=platform.files,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.data_subnet_ids,
+            tags=tags,
+        ),
+    )
     balancer = Balancer(
         stack,
         BalancerArgs(
@@ -141,7 +151,8 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         f"{stack}-access",
         AccessArgs(
             doors={"database": Door(database.security_group_id, database.port)}
-            | ({"cache": Door(cache.security_group_id, cache.port)} if cache else {}),
+            | ({"cache": Door(cache.security_group_id, cache.port)} if cache else {})
+            | ({"files": Door(files.security_group_id, files.port)} if files else {}),
             clients={name: tier.security_group_id for name, tier in tiers.items()},
             tags=tags,
         ),
@@ -154,6 +165,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         outputs={
             "database": database.outputs,
             **({"cache": cache.outputs} if cache else {}),
+            **({"files": files.outputs} if files else {}),
             "balancer": {"dns_name": balancer.dns_name, "zone_id": balancer.zone_id},
             "tiers": {
                 name: {"group": tier.group_name, "target_group": tier.target_group_arn}

@@ -49,6 +49,8 @@ def _needs(subject: Subject) -> Iterator[tuple[str, int, str]]:
     if platform.cache is not None:
         nodes = platform.cache.shards * (1 + platform.cache.replicas.max)
         needed, purpose = needed + _share(nodes, zones), f"{purpose} and {nodes} cache nodes"
+    if platform.files is not None:
+        needed, purpose = needed + 1, f"{purpose} and a mount target each"
     yield "data", needed, f"{purpose} over {zones} zones"
 
 

@@ -10,6 +10,7 @@ from infra.settings.account import AccountSettings
 from infra.settings.base import Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
+from infra.settings.files import FilesSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.quotas import QuotaSettings
 from infra.settings.tiers import TierSettings
@@ -31,6 +32,7 @@ class PlatformSettings(Settings):
     )
     database: DatabaseSettings = DatabaseSettings.model_validate({})
     cache: CacheSettings | None = None
+    files: FilesSettings | None = None
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ _MODULES: Final = {
     "application-autoscaling": "appautoscaling",
     "autoscaling": "autoscaling",
     "ec2": "ec2",
+    "efs": "efs",
     "elasticache": "elasticache",
     "elbv2": "elbv2",
     "rds": "rds",

@@ -59,6 +59,8 @@ def rules_of(service: str, operation: str) -> Sequence[Rule]:
 def validation_code(service: str) -> str:
     """The code with which a service refuses a value that its model does not allow."""
     match service:
+        case "efs":
+            return "BadRequest"
         case "ec2" | "rds" | "elasticache":
             return "InvalidParameterValue"
         case "autoscaling" | "elbv2" | "iam" | "cloudwatch":

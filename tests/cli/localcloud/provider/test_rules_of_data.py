@@ -112,6 +112,33 @@ def _tracking(metric: str, target: float) -> Request:
     }
 
 
+FILES: Final[Request] = {
+    "CreationToken": "lms",
+    "Encrypted": True,
+    "KmsKeyId": "alias/lms",
+    "ThroughputMode": "elastic",
+    "PerformanceMode": "generalPurpose",
+}
+LIFECYCLE: Final[Request] = {
+    "FileSystemId": "fs-12345678",
+    "LifecyclePolicies": [
+        {"TransitionToIA": "AFTER_30_DAYS"},
+        {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"},
+    ],
+}
+ACCESS_POINT: Final[Request] = {
+    "ClientToken": "lms",
+    "FileSystemId": "fs-12345678",
+    "RootDirectory": {
+        "Path": "/a/b/c/d",
+        "CreationInfo": {"OwnerUid": 33, "OwnerGid": 33, "Permissions": "0750"},
+    },
+}
+MOUNT: Final[Request] = {
+    "FileSystemId": "fs-12345678",
+    "SubnetId": "subnet-12345678",
+    "SecurityGroups": [f"sg-1234567{n}" for n in range(5)],
+}
 CREATE: Final = "create_replication_group"
 APP: Final = "application-autoscaling"
 MORE_TWINS: Final[list[tuple[str, str, Request, Request, str]]] = [
@@ -140,6 +167,18 @@ MORE_TWINS: Final[list[tuple[str, str, Request, Request, str]]] = [
      _tracking("ElastiCacheReplicaEngineCPUUtilization", 71.0), "ValidationException"),
     (APP, "put_scaling_policy", TRACKING,
      _tracking("ElastiCachePrimaryEngineCPUUtilization", 50.0), "ValidationException"),
+    ("efs", "create_file_system", FILES, {"ThroughputMode": "provisioned"}, "BadRequest"),
+    ("efs", "create_file_system", FILES, {"PerformanceMode": "maxIO"}, "BadRequest"),
+    ("efs", "create_file_system", FILES, {"Encrypted": False}, "BadRequest"),
+    ("efs", "put_lifecycle_configuration", LIFECYCLE,
+     {"LifecyclePolicies": [{"TransitionToIA": "AFTER_1_DAY",
+                             "TransitionToArchive": "AFTER_90_DAYS"}]}, "BadRequest"),
+    ("efs", "create_access_point", ACCESS_POINT, {"RootDirectory": {"Path": "/data"}},
+     "BadRequest"),
+    ("efs", "create_access_point", ACCESS_POINT,
+     {"RootDirectory": ACCESS_POINT["RootDirectory"] | {"Path": "/a/b/c/d/e"}}, "BadRequest"),
+    ("efs", "create_mount_target", MOUNT,
+     {"SecurityGroups": [f"sg-1234567{n}" for n in range(6)]}, "SecurityGroupLimitExceeded"),
 ]  # fmt: skip
 
 
