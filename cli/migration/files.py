@@ -26,7 +26,7 @@ from cli.migration.entries import (
     owners_differ,
 )
 from cli.migration.folder import Folder
-from cli.migration.manifest import Manifest, Sum, SumRow
+from cli.migration.manifest import Manifest, SumRow
 from cli.migration.spec import Files, Target
 from infra.errors import FirstbellError, MismatchError
 
@@ -212,8 +212,7 @@ class Tree:
         started, clock = time.monotonic(), self._now()
         self.places[other].refuse_missing(known=self.manifest.knows(other), receives=False)
         self.places[side].refuse_missing(known=self.manifest.knows(side), receives=True)
-        mine = self.scan(other)
-        done = self._pass(other, side, mine, stop)
+        done, mine = self._pass(other, side, stop)
         done.not_kept = self.cannot_keep(mine) if side == "target" else ""
         if fenced and done.touched:
             raise MismatchError(
@@ -237,11 +236,15 @@ class Tree:
         done.seconds = time.monotonic() - started
         return done.to_json()
 
-    def _pass(self, a: Where, b: Where, mine: dict[str, Entry], stop: Callable[[], None]) -> Pass:
+    def _pass(self, a: Where, b: Where, stop: Callable[[], None]) -> tuple[Pass, dict[str, Entry]]:
+        """Carry what differs; what was done, and the side that was read as it was found."""
         there_place = self.places[b]
         there_place.begin()
-        theirs = self.scan(b)
-        known_a, known_b = self.manifest.known(a), self.manifest.known(b)
+        with ThreadPoolExecutor(1) as beside:
+            scanning = beside.submit(self.scan, b)
+            mine = self.scan(a)
+            theirs = scanning.result()
+        equal = self.manifest.equal(a, b)
         resurrected = self.manifest.deferred(a)
         done = Pass(entries=len(mine))
         sums: list[SumRow] = []
@@ -261,17 +264,13 @@ class Tree:
                 if there is None or there.link != entry.link:
                     there_place.link(entry)
                     done.adjusted += 1
-            elif there is not None and self._same(
-                entry, there, known_a.get(path), known_b.get(path)
-            ):
+            elif there is not None and (entry.stamp, there.stamp) == equal.get(path):
                 fresh = there_place.adjust(entry, there) if self._differs(entry, there) else None
                 if fresh is not None:
                     done.adjusted += 1
                     # Changing mode or owner moved its ctime, not its content.
-                    sums.append((b, path, fresh.stamp, *known_b[path][1:]))
-            elif there is not None and self._touched(
-                b, entry, there, known_a.get(path), known_b.get(path)
-            ):
+                    sums += self._again(b, path, fresh)
+            elif there is not None and self._touched(b, entry, there, equal.get(path)):
                 done.touched.append(f"{self.name}/{path}")
             else:
                 jobs.append(entry)
@@ -286,41 +285,27 @@ class Tree:
         }
         self.manifest.defer(b, gone)
         done.deferred = len(gone)
-        return done
+        return done, mine
 
     def _united(self, path: str) -> bool:
         """Whether the path is in a content-addressed tree: nothing in it is ever deleted."""
         return self.spec.layout == "moodle" and path.startswith(f"{_FILEDIR}/")
 
-    @staticmethod
-    def _same(entry: Entry, there: Entry, known: Sum | None, known_there: Sum | None) -> bool:
-        """Whether both contents are known to be equal without reading them again."""
-        if there.size != entry.size or known is None or known_there is None:
-            return False
-        return (
-            known.stamp == entry.stamp
-            and known_there.stamp == there.stamp
-            and known.sha256 == known_there.sha256
-        )
+    def _again(self, side: Where, path: str, fresh: Entry) -> list[SumRow]:
+        """The row of a file whose stamp moved while its content stayed."""
+        known = self.manifest.one(side, path)
+        return [] if known is None else [(side, path, fresh.stamp, known.sha256, known.sha1)]
 
-    def _touched(
-        self,
-        b: Where,
-        entry: Entry,
-        there: Entry,
-        known: Sum | None,
-        known_there: Sum | None,
-    ) -> bool:
+    def _touched(self, b: Where, entry: Entry, there: Entry, equal: tuple[str, str] | None) -> bool:
         """Whether somebody else changed what was copied, while the original stayed the same.
 
         A pass that died between a copy and its manifest row leaves an original that changed since
         the row before, so it is not mistaken for that.
         """
-        if known is None or known_there is None or known.sha256 != known_there.sha256:
+        if equal is None or equal[0] != entry.stamp or equal[1] == there.stamp:
             return False
-        if known.stamp != entry.stamp or known_there.stamp == there.stamp:
-            return False
-        return self._hash(b, there)[0] != known.sha256
+        known = self.manifest.one(b, entry.path)
+        return known is not None and self._hash(b, there)[0] != known.sha256
 
     def _copy_all(
         self,

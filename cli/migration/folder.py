@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,8 @@ from cli.migration.entries import (
 )
 from infra.errors import FirstbellError, InputError
 
+# Folders that are listed at a time.
+_WALKERS: Final = 4
 PART: Final = ".firstbell-part-"
 
 
@@ -104,34 +107,47 @@ class Folder:
             os.sync()
 
     def scan(self, left_out: Callable[[str, str], bool]) -> dict[str, Entry]:
-        """Every entry by path.
+        """Every entry by path; several folders at a time, for a network file system answers slowly.
 
         Raises:
             InputError: a folder cannot be read.
         """
-        root, found = str(self.root), dict[str, Entry]()
-        todo = [""]
-        while todo:
-            folder = todo.pop()
-            prefix = f"{folder}/" if folder else ""
-            try:
-                with os.scandir(f"{root}/{folder}") as listing:
-                    for item in listing:
-                        path = prefix + item.name
-                        if item.name.startswith(PART) or left_out(path, item.name):
-                            continue
-                        with suppress(FileNotFoundError):
-                            entry = _entry(item, path)
-                            if entry is not None:
-                                found[path] = entry
-                                if entry.kind == "dir":
-                                    todo.append(path)
-            except FileNotFoundError:
-                if not folder:
-                    raise
-                continue  # gone since its parent was read
-            except OSError as error:
-                raise InputError(f"cannot read {folder or root}", why=str(error)) from error
+        found = dict[str, Entry]()
+        with ThreadPoolExecutor(_WALKERS) as pool:
+            reading = {pool.submit(self._list, "", left_out)}
+            while reading:
+                done, reading = wait(reading, return_when=FIRST_COMPLETED)
+                for each in done:
+                    entries = each.result()
+                    found.update((entry.path, entry) for entry in entries)
+                    reading |= {
+                        pool.submit(self._list, entry.path, left_out)
+                        for entry in entries
+                        if entry.kind == "dir"
+                    }
+        return found
+
+    def _list(self, folder: str, left_out: Callable[[str, str], bool]) -> list[Entry]:
+        """The entries of one folder."""
+        prefix, found = f"{folder}/" if folder else "", list[Entry]()
+        try:
+            with os.scandir(f"{self.root}/{folder}") as listing:
+                for item in listing:
+                    path = prefix + item.name
+                    if item.name.startswith(PART) or left_out(path, item.name):
+                        continue
+                    try:
+                        entry = _entry(item, path)
+                    except FileNotFoundError:
+                        continue
+                    if entry is not None:
+                        found.append(entry)
+        except FileNotFoundError:
+            if not folder:
+                raise
+            return found  # gone since its parent was read
+        except OSError as error:
+            raise InputError(f"cannot read {folder or self.root}", why=str(error)) from error
         return found
 
     def look(self, path: str) -> Entry | None:

@@ -80,6 +80,28 @@ class Manifest:
             )
             return {path: Sum(stamp, sha256, sha1) for path, stamp, sha256, sha1 in rows}
 
+    def equal(self, a: str, b: str) -> dict[str, tuple[str, str]]:
+        """Both sides' stamps of the files whose contents were equal, by path."""
+        with self._lock:
+            rows = self._open().execute(
+                "SELECT a.path, a.stamp, b.stamp FROM sum a JOIN sum b ON b.side = ?"
+                " AND b.path = a.path WHERE a.side = ? AND a.sha256 = b.sha256",
+                (b, a),
+            )
+            return {row[0]: row[1:] for row in rows}
+
+    def one(self, side: str, path: str) -> Sum | None:
+        """One file's checksums."""
+        with self._lock:
+            row = (
+                self._open()
+                .execute(
+                    "SELECT stamp, sha256, sha1 FROM sum WHERE side = ? AND path = ?", (side, path)
+                )
+                .fetchone()
+            )
+            return None if row is None else Sum(*row)
+
     def knows(self, side: str) -> bool:
         """Whether anything was ever seen on a side."""
         with self._lock:
