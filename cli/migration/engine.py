@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast, runtime_checkable
 
 from cli.migration.phases import HUMAN
 from infra.errors import FirstbellError
@@ -125,6 +125,8 @@ class Compared:
     problems: Sequence[str]
     # What else was compared: name -> count.
     also: Mapping[str, int] = field(default_factory=dict[str, int])
+    # Rows whose contents were compared; the others were counted, chunk by chunk. None: all.
+    hashed: int | None = None
 
 
 class Server(Protocol):
@@ -203,6 +205,21 @@ class Server(Protocol):
 
     def probe_write(self) -> bool:
         """Write as an application would; True when it worked."""
+        ...
+
+
+@runtime_checkable
+class ChangedChunks(Protocol):
+    """An engine that can compare what was written since a mark alone; its `compare` does so when
+    the journal remembers marks under `verify since`.
+    """
+
+    def marks(self) -> dict[str, int]:
+        """A place in each side's history, by side."""
+        ...
+
+    def seconds_for_changed(self, since: Mapping[str, int]) -> float:
+        """How long comparing what was written since takes now."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,6 +23,10 @@ from infra.errors import FirstbellError, InputError, MismatchError
 MOST_LAG_BYTES: Final = 64 * 1024 * 1024
 # The same, for an engine that knows its lag in time.
 MOST_LAG_SECONDS: Final = 60.0
+
+CHANGED_CHUNKS: Final = "changed chunks"
+# More will have been written by the time of the fence than when it was measured.
+_MORE_CHANGES: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,22 @@ def plan(run: Run) -> budget.Budget | None:
     done = rehearsals(run)
     if not done:
         return None
-    return budget.plan(window(run), TIMED, done, live_estimates(run, done))
+    planned = budget.plan(window(run), TIMED, done, live_estimates(run, done))
+    basis = run.journal.fact("verified basis")
+    if planned.fits or run.rehearsing or not isinstance(basis, dict):
+        return planned
+    # All rows do not fit: what was written since all of them were equal, and counts of the rest.
+    seconds = float(basis["seconds"])
+    since = f"{CHANGED_CHUNKS} since {datetime.fromisoformat(str(basis['at'])):%m-%d %H:%M} UTC"
+    verify = budget.Step("verify", seconds, seconds * _MORE_CHANGES, since)
+    steps = tuple(verify if step.name == "verify" else step for step in planned.steps)
+    shorter = replace(planned, steps=steps)
+    return shorter if shorter.fits else planned
+
+
+def by_changed_chunks(planned: budget.Budget) -> bool:
+    """Whether the plan compares by changed chunks."""
+    return any(step.basis.startswith(CHANGED_CHUNKS) for step in planned.steps)
 
 
 def evaluate(run: Run) -> list[Item]:
@@ -105,7 +124,12 @@ def evaluate(run: Run) -> list[Item]:
                     planned.fits,
                     f"P90 {_seconds(planned.total)} of at most {_seconds(planned.allowed)}"
                     f" (window {show_duration(planned.window)} less revert"
-                    f" {_seconds(planned.revert)})",
+                    f" {_seconds(planned.revert)})"
+                    + (
+                        "; all rows do not fit, so verify compares changed chunks and counts"
+                        if by_changed_chunks(planned)
+                        else ""
+                    ),
                 )
             )
     changed = states.drift(run)
@@ -190,6 +214,10 @@ def open_window(run: Run) -> None:
     if planned is None:
         return
     start = run.now()
+    basis, since = run.journal.fact("verified basis"), None
+    if by_changed_chunks(planned) and isinstance(basis, dict):
+        since = basis["marks"]
+    run.journal.remember("verify since", since)
     run.journal.remember("reverse lost", value=False)
     run.journal.remember(
         "window",

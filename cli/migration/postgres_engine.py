@@ -289,18 +289,22 @@ class PostgresEngine:
         a, b = link.publisher, link.subscriber
         problems = _sequence_problems(a, b)
         tables = [*catalogue.tables(a), *catalogue.unlogged(a)]
-        rows, seconds = 0, 0.0
+        rows, seconds, hashed = 0, 0.0, None
         if set(tables) == {*catalogue.tables(b), *catalogue.unlogged(b)}:
             started = time.monotonic()
-            sums = checksums.sum_tables(
-                a,
-                b,
-                tables,
-                progress=lambda done, rows: run.journal.show(
-                    verify={"tables": done, "of": len(tables), "rows": rows}
-                ),
-                stop=run.checkpoint,
-            )
+
+            def told(done: int, rows: int) -> None:
+                run.journal.show(verify={"tables": done, "of": len(tables), "rows": rows})
+
+            since = run.journal.fact("verify since")
+            if isinstance(since, dict):
+                marks = {str(side): int(place) for side, place in since.items()}
+                sums, coverage = checksums.sum_changed(
+                    a, b, tables, marks, progress=told, stop=run.checkpoint
+                )
+                hashed = coverage.hashed
+            else:
+                sums = checksums.sum_tables(a, b, tables, progress=told, stop=run.checkpoint)
             problems += [str(each) for each in checksums.explain(a, b, sums)]
             rows, seconds = sum(pair[0].rows for pair in sums.values()), time.monotonic() - started
         else:
@@ -309,8 +313,17 @@ class PostgresEngine:
         if large[0] != large[1]:
             problems.append("large objects differ")
         return Compared(
-            rows, len(tables), round(seconds, 3), problems, {"large_objects": len(large[0])}
+            rows, len(tables), round(seconds, 3), problems, {"large_objects": len(large[0])}, hashed
         )
+
+    def marks(self) -> dict[str, int]:
+        return {side.side: checksums.mark(side) for side in (self._source, self._target)}
+
+    def seconds_for_changed(self, since: Mapping[str, int]) -> float:
+        started = time.monotonic()
+        tables = catalogue.tables(self._source)
+        checksums.sum_changed(self._source, self._target, tables, since)
+        return time.monotonic() - started
 
     def compare_live(self) -> tuple[int, list[str]]:
         source, target = self._source.clone(), self._target.clone()

@@ -100,8 +100,7 @@ def markdown(journal: Journal) -> str:
     lines += ["", "## What was compared", ""]
     lines += [
         f"- {event.at:%H:%M:%S}: {event.data['rows']} rows in {event.data['tables']} tables,"
-        f" {event.data['files']} files, {event.data['large_objects']} large objects, all of them,"
-        f" in {event.data['seconds']} s: equal"
+        f" {event.data['files']} files, {_coverage(event)} in {event.data['seconds']} s: equal"
         for event in events
         if event.step == "verify" and event.phase == "done"
     ] or ["- nothing yet"]
@@ -122,6 +121,15 @@ def markdown(journal: Journal) -> str:
     if isinstance(kept, list):
         lines += ["", f"On the source these roles stay locked: {', '.join(map(str, kept))}."]
     return "\n".join(lines) + "\n"
+
+
+def _coverage(event: Event) -> str:
+    """How much of the rows was compared by content."""
+    also = f"{event.data.get('large_objects', 0)} large objects, "
+    if event.data.get("all_rows"):
+        return f"{also}all of them,"
+    hashed = event.data.get("hashed")
+    return f"{also}not all rows: {hashed} in changed chunks by content, the rest by counts,"
 
 
 def _clock(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Final
 from filelock import Timeout
 
 from cli.migration import engines, files, locks, named, spec
-from cli.migration.engine import WAYS
+from cli.migration.engine import WAYS, ChangedChunks
 from cli.migration.journal import Current, Journal, root
 from cli.migration.machine import GoBack, Run, drive
 from cli.migration.phases import (
@@ -220,14 +220,22 @@ class _OrderedError(Exception):
 
 def compare(run: Run) -> dict[str, object]:
     """Compare every row while users write, and remember what was found."""
-    started = time.monotonic()
+    at, started = run.now().isoformat(), time.monotonic()
+    marks = run.engine.marks() if isinstance(run.engine, ChangedChunks) else None
     rows, found = run.engine.compare_live()
     result: dict[str, object] = {
-        "at": run.now().isoformat(),
+        "at": at,
         "rows": rows,
         "seconds": round(time.monotonic() - started, 3),
         "differences": found,
     }
+    if marks is not None and not found and isinstance(run.engine, ChangedChunks):
+        # What a cutover may fall back on when its window is too short for all rows.
+        seconds = run.engine.seconds_for_changed(marks)
+        basis = {"at": at, "marks": marks, "seconds": round(seconds, 3)}
+        run.journal.remember("verified basis", basis)
+    elif found:
+        run.journal.remember("verified basis", None)
     run.journal.remember("last verification", result)
     run.journal.note("compared", **result)
     return result

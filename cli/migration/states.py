@@ -176,7 +176,8 @@ def _verify(run: Run, way: Way) -> None:
         tables=compared.tables,
         files=files,
         **compared.also,
-        all_rows=True,
+        all_rows=compared.hashed is None,
+        hashed=compared.rows if compared.hashed is None else compared.hashed,
     )
 
 
