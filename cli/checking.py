@@ -118,6 +118,40 @@ def check_certificate(stack: OpenStack) -> tuple[str, ...]:
     return findings.warnings
 
 
+def check_other_networks(stack: OpenStack) -> None:
+    """Ask EC2 whether blocking public access would cut off somebody else's VPC.
+
+    Raises:
+        Problems: it would, and the stack's file does not say that it may.
+    """
+    settings = stack.settings
+    if stack.local is not None or settings.platform.network.block_public_access is not None:
+        return
+    others = other_networks(stack.client("ec2"), settings.stack)
+    if others:
+        _refuse(
+            settings,
+            [
+                Problem(
+                    "firstbell:platform/network/block_public_access",
+                    f"is not given, and it would cut {', '.join(others)} off the internet",
+                    "write false where others share the account, true to cut them",
+                )
+            ],
+        )
+
+
+def other_networks(client: Any, stack: str) -> list[str]:
+    """VPCs with an internet gateway that are not the stack's. `client` is boto3's for `ec2`."""
+    return sorted(
+        attachment["VpcId"]
+        for page in client.get_paginator("describe_internet_gateways").paginate()
+        for gateway in page["InternetGateways"]
+        if {"Key": "stack", "Value": stack} not in gateway.get("Tags", [])
+        for attachment in gateway["Attachments"]
+    )
+
+
 def described(client: Any, arn: str) -> Mapping[str, Any] | Problem:
     """What ACM says of a certificate, or why it says nothing. `client` is boto3's for `acm`."""
     from botocore.exceptions import BotoCoreError, ClientError

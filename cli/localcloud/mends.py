@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 
 @functools.cache
@@ -18,6 +18,11 @@ def mend(service: str) -> None:
             _keep_mixed_instances_policies()
         case "application-autoscaling":
             _scale_caches()
+
+        case "route53":
+            _take_unknown_zones_for_somebody_elses()
+        case "s3":
+            _judge_policies_as_requests_over_tls()
         case "rds":
             _delete_automated_snapshots_with_their_cluster()
             _modify_proxies_and_subscriptions()
@@ -154,3 +159,38 @@ def _add(responses: type, *operations: Callable[..., Any]) -> None:
     """Let moto answer operations that it does not know."""
     for operation in operations:
         setattr(responses, operation.__name__, operation)
+
+
+def _judge_policies_as_requests_over_tls() -> None:
+    """A statement about requests without TLS concerns none here: the endpoint stands for AWS's.
+
+    moto ignores conditions, so that "deny without TLS" would deny everything.
+    """
+    from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+
+    permitted = IAMPolicyStatement.is_action_permitted
+
+    def judging(self: IAMPolicyStatement, *asked: Any, **named: Any) -> PermissionResult:
+        condition = self._statement.get("Condition", {})  # pyright: ignore[reportPrivateUsage] # moto has no reader
+        if str(condition.get("Bool", {}).get("aws:SecureTransport", "")).lower() == "false":
+            return PermissionResult.NEUTRAL
+        return permitted(self, *asked, **named)
+
+    IAMPolicyStatement.is_action_permitted = judging
+
+
+def _take_unknown_zones_for_somebody_elses() -> None:
+    """A hosted zone that a stack names by its id is there already, for any name."""
+    from moto.route53.models import FakeZone, Route53Backend
+
+    find = Route53Backend.get_hosted_zone
+
+    def finding(self: Route53Backend, id_: str) -> FakeZone:
+        id, zones = id_.replace("/hostedzone/", ""), cast("dict[str, Any]", self.zones)
+        if id not in zones:
+            zones[id] = FakeZone(
+                ".", id, private_zone=False, caller_reference="firstbell", comment="taken as there"
+            )
+        return find(self, id_)
+
+    Route53Backend.get_hosted_zone = finding

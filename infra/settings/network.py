@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from infra.settings.base import Settings
 
 Nat = Literal["zone", "single"]
+EndpointZones = Literal["one", "all"]
+# What CloudWatch Logs takes, up to two years. API reference, PutRetentionPolicy.
+RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731]
 
 # A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks".
 LARGEST_BLOCK_PREFIX: Final = 16
@@ -28,6 +31,22 @@ class NetworkSettings(Settings):
     cidr: str = "10.20.0.0/16"
     zones: int = Field(3, ge=2, le=3)
     nat: Nat = "zone"
+    endpoint_zones: EndpointZones = Field(
+        "one",
+        description="In which zones AWS's services have endpoints in the VPC. `all` adds those "
+        "that instances need to boot and to be reached (secrets, logs, Session Manager), which in "
+        "one zone would take the others along when it fails; NAT carries them otherwise.",
+    )
+    flow_log_days: RetentionDays = Field(
+        30, description="How long the record of the VPC's connections is kept."
+    )
+    block_public_access: bool | None = Field(
+        None,
+        description="Whether VPC Block Public Access is on in the account's Region, this VPC "
+        "excluded. It cuts the internet gateways of all other VPCs there, so that without a value "
+        "`preview` and `up` refuse an account with such a VPC: write false where others share the "
+        "account, true to cut them.",
+    )
 
     @field_validator("cidr")
     @classmethod
@@ -48,6 +67,11 @@ class NetworkSettings(Settings):
                 f"{self.zones} zones (AWS's smallest subnet is /28); use a /{needed} or larger"
             )
         return self
+
+    @property
+    def blocks_public_access(self) -> bool:
+        """What `block_public_access` says, or its default."""
+        return self.block_public_access is not False
 
     @property
     def subnet_prefix(self) -> int:

@@ -17,7 +17,14 @@ from typing import Any, Final
 import jmespath
 
 from cli.localcloud.provider.aws import AwsError, Cloud
-from cli.localcloud.provider.mapping import Names, from_api, member_of, tags_to_map, to_api
+from cli.localcloud.provider.mapping import (
+    Names,
+    from_api,
+    member_of,
+    tags_to_api,
+    tags_to_map,
+    to_api,
+)
 from cli.localcloud.provider.schema import Schema, schema_of
 from cli.localcloud.provider.values import (
     DEFAULTS,
@@ -78,6 +85,8 @@ class Tagging:
     keys: str = "TagKeys"  # "" where whole tags are sent to remove them
     read: Read | None = None  # None: the thing's own description shows them
     create: str = "Tags"  # the creating call's member; "" where it has none
+    # Where one call sets all tags: its members, from pairs of Key and Value.
+    whole: Callable[[list[dict[str, str]]], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -593,11 +602,19 @@ class Machine:
         tagging = self.row.tags
         if tagging is None:
             return
+        if tagging.whole is not None:
+            key = {tagging.key: state[tagging.by]}
+            pairs = [{"Key": k, "Value": v} for k, v in wanted.items()]
+            if pairs:
+                self.cloud.call(self.row.service, tagging.add, **key, **tagging.whole(pairs))
+            else:
+                self.cloud.call(self.row.service, tagging.remove, **key)
+            return
         if gone:
             shape = self.cloud.input_shape(self.row.service, tagging.remove)
             key = self._key({tagging.key: tagging.by}, shape, state)
             removed: dict[str, Any] = (
-                {tagging.keys: gone}
+                {tagging.keys: to_api(gone, shape.members[tagging.keys], NONE)}
                 if tagging.keys
                 else {tagging.tags: [{"Key": name} for name in gone]}
             )
@@ -605,7 +622,7 @@ class Machine:
         if wanted:
             shape = self.cloud.input_shape(self.row.service, tagging.add)
             key = self._key({tagging.key: tagging.by}, shape, state)
-            tags = to_api(dict(wanted), shape.members[tagging.tags], NONE)
+            tags = tags_to_api(wanted, shape.members[tagging.tags])
             self.cloud.call(self.row.service, tagging.add, **key, **{tagging.tags: tags})
 
     def _id(self, answer: dict[str, Any], state: Properties) -> str:

@@ -34,6 +34,10 @@ def to_api(  # noqa: PLR0911, PLR0912 (one a type)
         return value
     match shape.type_name:
         case "structure":
+            if isinstance(value, list) and {"Quantity", "Items"} <= shape.members.keys():
+                # CloudFront counts its lists.
+                items = to_api(value, shape.members["Items"], names, path)
+                return {"Quantity": len(items), "Items": items}
             if not isinstance(value, dict):
                 only = next(iter(shape.members))
                 return {only: to_api(value, shape.members[only], names, path)}
@@ -88,6 +92,8 @@ def from_api(live: Any, tree: Type, names: Names, path: str = "") -> Any:
         return None
     match tree:
         case [item]:
+            if isinstance(live, Mapping) and "Quantity" in live:
+                live = live.get("Items") or []
             values = live if isinstance(live, list) else [live]
             return [from_api(value, item, names, path) for value in values]
         case {"*": _}:
@@ -147,3 +153,10 @@ def tags_to_map(tags: list[dict[str, str]]) -> dict[str, str]:
         tag.get("Key") or tag["TagKey"]: tag.get("Value", tag.get("TagValue", "")) for tag in tags
     }
     return {key: value for key, value in pairs.items() if not key.startswith("aws:")}
+
+
+def tags_to_api(tags: Mapping[str, Any], shape: Any) -> Any:
+    """Tags in the form of a botocore shape: pairs, a map, or a structure around pairs."""
+    if shape.type_name == "structure":
+        return {"Items": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    return to_api(dict(tags), shape, {})

@@ -84,7 +84,9 @@ def generate(tokens: typing.Iterable[str]) -> dict[str, Any]:
     for token in sorted(tokens):
         _, module, name = token.split(":")
         package = importlib.import_module(f"pulumi_aws.{module.split('/')[0]}")
-        resource, arguments = getattr(package, name), getattr(package, name + "Args")
+        resource = getattr(package, name)
+        # Where a block of another resource has that name, the SDK calls them InitArgs.
+        arguments = getattr(package, name + "InitArgs", None) or getattr(package, name + "Args")
         outputs = {k: _tree(v) for k, v in _types.resource_types(resource).items()}
         to_pulumi = _types.input_type_py_to_pulumi_names(arguments)
         parameters = inspect.signature(arguments.__init__).parameters

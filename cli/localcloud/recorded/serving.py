@@ -157,6 +157,7 @@ class _Call:
         Raises:
             _MotoRefusedError: it is an error.
         """
+        from botocore.awsrequest import HeadersDict
         from botocore.parsers import create_parser
 
         said: list[tuple[str, list[tuple[str, str]]]] = []
@@ -173,7 +174,7 @@ class _Call:
         parsed: Any = create_parser(self.protocol).parse(
             {
                 "status_code": code,
-                "headers": {name.lower(): value for name, value in headers},
+                "headers": HeadersDict(headers),
                 "body": body,
             },
             self.operation.output_shape,

@@ -22,3 +22,6 @@ def _certificate(client: Clients, inputs: Inputs) -> Iterator[str]:
 SEARCHES: Final[Mapping[str, Search]] = {
     "aws:acm/certificate:Certificate": _certificate,
 }
+
+# An act, not a thing: waiting again changes nothing.
+REPEATABLE: Final = frozenset({"aws:acm/certificateValidation:CertificateValidation"})

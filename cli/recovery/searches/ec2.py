@@ -96,6 +96,13 @@ def _association(client: Clients, inputs: Inputs) -> Iterator[str]:
                 yield association["RouteTableAssociationId"]
 
 
+def _exclusion(client: Clients, inputs: Inputs) -> Iterator[str]:
+    found = client("ec2").describe_vpc_block_public_access_exclusions()
+    for exclusion in found["VpcBlockPublicAccessExclusions"]:
+        if exclusion["ResourceArn"].endswith(f"/{inputs['vpcId']}"):
+            yield exclusion["ExclusionId"]
+
+
 SEARCHES: Final[Mapping[str, Search]] = {
     "aws:ec2/vpc:Vpc": _tagged("vpc"),
     "aws:ec2/subnet:Subnet": _tagged("subnet"),
@@ -110,4 +117,15 @@ SEARCHES: Final[Mapping[str, Search]] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _security_group_rule(egress=True),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _tagged("vpce"),
     "aws:ec2/launchTemplate:LaunchTemplate": _tagged("lt"),
+    "aws:ec2/flowLog:FlowLog": _tagged("fl"),
+    "aws:ec2/vpcBlockPublicAccessExclusion:VpcBlockPublicAccessExclusion": _exclusion,
 }
+
+# What every VPC or account has is taken over and set, which can be repeated.
+REPEATABLE: Final = frozenset(
+    {
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+        "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl",
+        "aws:ec2/vpcBlockPublicAccessOptions:VpcBlockPublicAccessOptions",
+    }
+)

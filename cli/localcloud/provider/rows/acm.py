@@ -56,4 +56,22 @@ CERTIFICATE: Final = Row(
     ),
 )
 
-ROWS: Final = (CERTIFICATE,)
+CERTIFICATE_VALIDATION: Final = Row(
+    type="aws:acm/certificateValidation:CertificateValidation",
+    service="acm",
+    # pulumi-aws waits until the certificate is issued; the local cloud takes it for that.
+    create=Step(
+        "describe_certificate",
+        "certificateArn",
+        build=lambda _, state, __: [{"CertificateArn": state["certificateArn"]}],
+    ),
+    id="Certificate.CertificateArn",
+    read=Read("describe_certificate", "Certificate", {"CertificateArn": "id"}),
+    key={"CertificateArn": "id"},
+    # It is an act, not a thing.
+    delete=Step(run=lambda _, __, ___: None),
+    replace="certificateArn validationRecordFqdns",
+    ignored="validationRecordFqdns",
+)
+
+ROWS: Final = (CERTIFICATE, CERTIFICATE_VALIDATION)

@@ -10,14 +10,15 @@ from cli.localcloud.provider.mapping import to_api
 from cli.localcloud.provider.values import Properties
 
 
-def _tags(kind: str) -> Tagging:
+def tags_of(kind: str, *, created: bool = True) -> Tagging:
+    """How EC2 tags; `created` says whether the creating call takes tags."""
     return Tagging(
         add="create_tags",
         remove="delete_tags",
         key="Resources",
         by="id",
         keys="",
-        create=f"TagSpecifications:{kind}",
+        create=f"TagSpecifications:{kind}" if created else "",
     )
 
 
@@ -68,7 +69,7 @@ VPC: Final = Row(
     defaults={"enableDnsSupport": True, "instanceTenancy": "default"},
     computed="enableDnsHostnames cidrBlock",
     cleared={"enableDnsHostnames": False},
-    tags=_tags("vpc"),
+    tags=tags_of("vpc"),
     arn="ec2:vpc/{id}",
     more=_more_of_vpc,
 )
@@ -94,7 +95,7 @@ SUBNET: Final = Row(
     defaults={"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False},
     computed="availabilityZone availabilityZoneId privateDnsHostnameTypeOnLaunch",
     reads={"arn": "SubnetArn"},
-    tags=_tags("subnet"),
+    tags=tags_of("subnet"),
     arn="ec2:subnet/{id}",
 )
 
@@ -126,7 +127,7 @@ INTERNET_GATEWAY: Final = Row(
     delete=(Step(run=_detach_gateway), "delete_internet_gateway"),
     # Detached, behind our back or by a run that was killed half-way, is drift.
     reads={"vpcId": "Attachments[0].VpcId || ''"},
-    tags=_tags("internet-gateway"),
+    tags=tags_of("internet-gateway"),
     arn="ec2:internet-gateway/{id}",
 )
 
@@ -141,7 +142,7 @@ ROUTE_TABLE: Final = Row(
     replace="vpcId",
     # Routes are resources of their own here: aws.ec2.Route.
     reads={"routes": lambda _: None},
-    tags=_tags("route-table"),
+    tags=tags_of("route-table"),
     arn="ec2:route-table/{id}",
 )
 
@@ -238,7 +239,7 @@ EIP: Final = Row(
     replace="domain address publicIpv4Pool networkBorderGroup",
     computed="domain networkBorderGroup publicIpv4Pool",
     reads={"privateIp": "PrivateIpAddress"},
-    tags=_tags("elastic-ip"),
+    tags=tags_of("elastic-ip"),
     arn="ec2:elastic-ip/{id}",
 )
 
@@ -264,7 +265,7 @@ NAT_GATEWAY: Final = Row(
         "networkInterfaceId": "NatGatewayAddresses[0].NetworkInterfaceId",
         "associationId": "NatGatewayAddresses[0].AssociationId",
     },
-    tags=_tags("natgateway"),
+    tags=tags_of("natgateway"),
 )
 
 # ---- Security groups -------------------------------------------------------------------------
@@ -292,7 +293,7 @@ SECURITY_GROUP: Final = Row(
     # Rules are resources of their own here: aws.vpc.SecurityGroupIngressRule and its sister.
     reads={"ingress": lambda _: None, "egress": lambda _: None},
     autoname=Autoname(),
-    tags=_tags("security-group"),
+    tags=tags_of("security-group"),
     arn="ec2:security-group/{id}",
     created=_revoke_default_egress,
 )
@@ -374,7 +375,7 @@ def _rule_row(kind: str, direction: str) -> Row:
             "fromPort": lambda rule: None if rule.get("FromPort") == -1 else rule.get("FromPort"),
             "toPort": lambda rule: None if rule.get("ToPort") == -1 else rule.get("ToPort"),
         },
-        tags=_tags("security-group-rule"),
+        tags=tags_of("security-group-rule"),
         arn="ec2:security-group-rule/{id}",
         check=_check_rule,
     )
@@ -437,7 +438,7 @@ VPC_ENDPOINT: Final = Row(
     computed="policy privateDnsEnabled ipAddressType securityGroupIds subnetIds routeTableIds",
     documents="policy",
     reads={"securityGroupIds": "Groups[].GroupId"},
-    tags=_tags("vpc-endpoint"),
+    tags=tags_of("vpc-endpoint"),
     arn="ec2:vpc-endpoint/{id}",
 )
 
@@ -555,7 +556,7 @@ LAUNCH_TEMPLATE: Final = Row(
     ignored="updateDefaultVersion",
     volatile="latestVersion defaultVersion",
     autoname=Autoname(max_length=128),
-    tags=_tags("launch-template"),
+    tags=tags_of("launch-template"),
     arn="ec2:launch-template/{id}",
 )
 

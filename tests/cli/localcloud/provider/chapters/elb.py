@@ -39,6 +39,11 @@ def program(variant: Variant, shared: Shared) -> None:
         validation_method="DNS",
         tags=variant.tags,
     )
+    aws.acm.CertificateValidation(
+        "validation",
+        certificate_arn=certificate.arn,
+        validation_record_fqdns=[f"_check.{variant.name}.example.org"],
+    )
     listener = aws.lb.Listener(
         "listener",
         load_balancer_arn=balancer.arn,
@@ -97,6 +102,9 @@ DRIFTS: Final[dict[str, Drift]] = {
         Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/evil"]}}],
     ),
 }
+# An act, not a thing.
+PASSIVE: Final = frozenset({"validation"})
+COLOURLESS: Final = frozenset({"validation"})
 
 
 def left_over(client: Client) -> list[Any]:
