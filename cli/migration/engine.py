@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Forward replicates source to target, back the other way round.
 Way = Literal["forward", "back"]
 WAYS: Final[tuple[Way, ...]] = ("forward", "back")
+Severity = Literal["blocker", "accept", "note"]
 # Differences named in a message; a person needs the first few.
 NAMED: Final = 20
 
@@ -37,7 +38,7 @@ class Finding:
 
     name: str
     # A blocker is never let through; `accept` is when a person accepts it by name.
-    severity: Literal["blocker", "accept", "note"]
+    severity: Severity
     detail: str
     fix: str = ""
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from cli.migration import named, spec
 from cli.migration.engine import Engine
+from cli.migration.mariadb import dsn
+from cli.migration.mariadb.engine import MariaDbEngine
+from cli.migration.mariadb.server import Server as MariaDbServer
 from cli.migration.postgres import Server
 from cli.migration.postgres_engine import PostgresEngine
+from infra.errors import InputError
 
 
 def between(migration: str, read: spec.Spec) -> Engine:
@@ -18,11 +22,25 @@ def between(migration: str, read: spec.Spec) -> Engine:
     if read.dms is not None:
         return _through_dms(migration, read.target, read.dms, where)
     assert read.source is not None  # noqa: S101 (the file has one or the other)
+    sides = (("source", read.source), ("target", read.target))
+    kinds = {
+        f"{side}.{key}": dsn.is_mariadb(spec.resolve(reference, f"{where}: {side}.{key}"))
+        for side, database in sides
+        for key, reference in (("dsn", database.dsn), ("peer_dsn", database.peer_dsn))
+    }
+    if any(kinds.values()) and not all(kinds.values()):
+        raise InputError(
+            f"{', '.join(key for key, is_ in kinds.items() if is_)} name MariaDB, the others not",
+            where=where,
+            fix="both sides are of one kind: mariadb://… everywhere, or postgresql://… everywhere",
+        )
+    if any(kinds.values()):
+        return _mariadb(migration, where, read.source, read.target)
     made: list[Server] = []
-    for side, database in (("source", read.source), ("target", read.target)):
-        dsn = spec.connection(database.dsn, f"{where}: {side}.dsn")
+    for side, database in sides:
+        parts = spec.connection(database.dsn, f"{where}: {side}.dsn")
         peer = spec.connection(database.peer_dsn, f"{where}: {side}.peer_dsn")
-        made.append(Server(side, dsn, peer, migration))
+        made.append(Server(side, parts, peer, migration))
     return PostgresEngine(made[0], made[1])
 
 
@@ -33,12 +51,25 @@ def _through_dms(migration: str, target: spec.Database, read: spec.Dms, where: s
     from cli.migration.dms.engine import DmsEngine
     from cli.migration.dms.service import Service
 
-    dsn = spec.connection(target.dsn, f"{where}: target.dsn")
+    parts = spec.connection(target.dsn, f"{where}: target.dsn")
     peer = spec.connection(target.peer_dsn, f"{where}: target.peer_dsn")
     session = boto3.session.Session(region_name=read.region)
     return DmsEngine(
         read,
-        Server("target", dsn, peer, migration),
+        Server("target", parts, peer, migration),
         Service(session.client("dms"), migration, read.replication_instance_arn),
         session.client("cloudwatch"),
     )
+
+
+def _mariadb(migration: str, where: str, source: spec.Database, target: spec.Database) -> Engine:
+    made = [
+        MariaDbServer(
+            side,
+            dsn.address(database.dsn, f"{where}: {side}.dsn"),
+            dsn.address(database.peer_dsn, f"{where}: {side}.peer_dsn"),
+            migration,
+        )
+        for side, database in (("source", source), ("target", target))
+    ]
+    return MariaDbEngine(made[0], made[1])

@@ -264,6 +264,9 @@ class Rehearsal(_Model):
 
     dsn: Reference
     peer_dsn: Reference
+    # A second scratch server, for MariaDB: its replication joins servers, not databases.
+    target_dsn: Reference | None = None
+    target_peer_dsn: Reference | None = None
     stop: list[Command] = []
     start: list[Command] = []
     switch: list[Command] = []

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 import yaml
 
@@ -71,17 +72,33 @@ REFRESH MATERIALIZED VIEW mdl_active;
 """
 
 
+class Server(Protocol):
+    """What a scene asks of a server of any kind."""
+
+    def dsn(self, database: str, user: str = ..., password: str = ...) -> str: ...
+
+    def remove(self) -> None: ...
+
+
+S = TypeVar("S", bound=Server)
+
+
 @dataclass
-class Scene:
+class SceneOf(ABC, Generic[S]):
     """Two servers with a school on the first, and what belongs to a migration between them."""
 
     folder: Path
-    source: PostgresServer
-    target: PostgresServer
+    source: S
+    target: S
     name: str = "school"
-    rehearsal: PostgresServer | None = None
+    rehearsal: S | None = None
+    # A second scratch server, where a rehearsal needs two.
+    rehearsal_target: S | None = None
     load: subprocess.Popen[bytes] | None = None
     extra: dict[str, object] = field(default_factory=dict[str, object])
+
+    # The database that a rehearsal's connection strings name.
+    scratch: ClassVar[str] = "postgres"
 
     @property
     def proof(self) -> Path:
@@ -95,26 +112,23 @@ class Scene:
     def mounted(self) -> Path:
         return self.folder / "efs" / "moodledata"
 
+    @abstractmethod
     def fill(self, *, users: int = 200, logs: int = 2000, files: int = 0) -> None:
         """Make the school: schema, rows, and a content-addressed file tree."""
-        for server in (self.source, self.target):
-            with server.connect("postgres") as conn:
-                conn.execute(f"CREATE DATABASE {DATABASE}".encode())
-        with self.source.connect(DATABASE) as conn:
-            conn.execute("SET log_statement = 'none'")
-            conn.execute(
-                f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{APPLICATION_PASSWORD}'".encode()
-            )
-            conn.execute((_SCHEMA + writer.TABLES).encode())
-            conn.execute(_ROWS.format(users=users, logs=logs).encode())
-            if files:
-                hashes = make_dataroot(self.dataroot, files)
-                with conn.cursor().copy(
-                    "COPY moodle.mdl_files (contenthash, filename) FROM STDIN"
-                ) as copy:
-                    for number, content in enumerate(hashes):
-                        copy.write_row((content, f"file{number}.pdf"))
-            conn.execute("ANALYZE")
+
+    @abstractmethod
+    def evidence(self, final: S) -> writer.Evidence:
+        """What was acknowledged against what the final side holds."""
+
+    @staticmethod
+    @abstractmethod
+    def application_dsn(server: S) -> str:
+        """How the application connects."""
+
+    @staticmethod
+    @abstractmethod
+    def superuser_dsn(server: S) -> str:
+        """How another superuser connects."""
 
     def write_spec(self, **changes: object) -> Path:
         """Write the migration's file under FIRSTBELL_STACKS and export what it refers to."""
@@ -154,6 +168,11 @@ class Scene:
                 "stop": nothing,
                 "start": nothing,
             }
+            if self.rehearsal_target is not None:
+                second = dict.fromkeys(
+                    ("target_dsn", "target_peer_dsn"), "env:SCENE_REHEARSAL_TARGET"
+                )
+                document["rehearsal"] = {**document["rehearsal"], **second}
         path = paths.stacks() / "migrations" / f"{self.name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(document | self.extra | changes, sort_keys=False))
@@ -168,17 +187,14 @@ class Scene:
             "SCENE_TARGET_PEER": self.target.dsn(DATABASE),
             "FIRSTBELL_PROOF_SOURCE": self.application_dsn(self.source),
             "FIRSTBELL_PROOF_TARGET": self.application_dsn(self.target),
-            "FIRSTBELL_PROOF_SUPER_SOURCE": self.source.dsn(DATABASE, "postgres", ADMIN_PASSWORD),
-            "FIRSTBELL_PROOF_SUPER_TARGET": self.target.dsn(DATABASE, "postgres", ADMIN_PASSWORD),
+            "FIRSTBELL_PROOF_SUPER_SOURCE": self.superuser_dsn(self.source),
+            "FIRSTBELL_PROOF_SUPER_TARGET": self.superuser_dsn(self.target),
         }
         if self.rehearsal is not None:
-            found["SCENE_REHEARSAL"] = self.rehearsal.dsn("postgres")
-        # The database's own search path is the application's; the superuser's probe needs it too.
+            found["SCENE_REHEARSAL"] = self.rehearsal.dsn(self.scratch)
+        if self.rehearsal_target is not None:
+            found["SCENE_REHEARSAL_TARGET"] = self.rehearsal_target.dsn(self.scratch)
         return found
-
-    @staticmethod
-    def application_dsn(server: PostgresServer) -> str:
-        return server.dsn(DATABASE, APPLICATION, APPLICATION_PASSWORD)
 
     def start_load(self, pause: float = 0.005) -> None:
         """Let the writer and the probes work, in a process of their own."""
@@ -197,12 +213,6 @@ class Scene:
             self.load.wait(timeout=30)
             self.load = None
 
-    def evidence(self, final: PostgresServer) -> writer.Evidence:
-        """What was acknowledged against what the final side holds."""
-        with final.connect(DATABASE) as conn:
-            rows = conn.execute("SELECT id, version FROM moodle.proof_row").fetchall()
-        return writer.examine(self.proof, [(int(str(a)), int(str(b))) for a, b in rows])
-
     def wait_for_writes(self, count: int = 20, seconds: float = 15) -> None:
         """Wait until that many writes were acknowledged since now."""
         path, deadline = self.proof / "writer.jsonl", time.monotonic() + seconds
@@ -219,10 +229,49 @@ class Scene:
         if self.load is not None:
             self.load.kill()
             self.load.wait()
-        for server in (self.source, self.target, self.rehearsal):
+        for server in (self.source, self.target, self.rehearsal, self.rehearsal_target):
             if server is not None:
                 server.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Scene(SceneOf[PostgresServer]):
+    """Two PostgreSQL servers."""
+
+    def fill(self, *, users: int = 200, logs: int = 2000, files: int = 0) -> None:
+        """Make the school: schema, rows, and a content-addressed file tree."""
+        for server in (self.source, self.target):
+            with server.connect("postgres") as conn:
+                conn.execute(f"CREATE DATABASE {DATABASE}".encode())
+        with self.source.connect(DATABASE) as conn:
+            conn.execute("SET log_statement = 'none'")
+            conn.execute(
+                f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{APPLICATION_PASSWORD}'".encode()
+            )
+            conn.execute((_SCHEMA + writer.TABLES).encode())
+            conn.execute(_ROWS.format(users=users, logs=logs).encode())
+            if files:
+                hashes = make_dataroot(self.dataroot, files)
+                with conn.cursor().copy(
+                    "COPY moodle.mdl_files (contenthash, filename) FROM STDIN"
+                ) as copy:
+                    for number, content in enumerate(hashes):
+                        copy.write_row((content, f"file{number}.pdf"))
+            conn.execute("ANALYZE")
+
+    def evidence(self, final: PostgresServer) -> writer.Evidence:
+        """What was acknowledged against what the final side holds."""
+        with final.connect(DATABASE) as conn:
+            rows = conn.execute("SELECT id, version FROM moodle.proof_row").fetchall()
+        return writer.examine(self.proof, [(int(str(a)), int(str(b))) for a, b in rows])
+
+    @staticmethod
+    def application_dsn(server: PostgresServer) -> str:
+        return server.dsn(DATABASE, APPLICATION, APPLICATION_PASSWORD)
+
+    @staticmethod
+    def superuser_dsn(server: PostgresServer) -> str:
+        return server.dsn(DATABASE, "postgres", ADMIN_PASSWORD)
 
 
 def make_dataroot(folder: Path, files: int) -> list[str]:

@@ -65,6 +65,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def as_nobody() -> list[str]:
+    """What a command begins with so that root's servers run as an unprivileged user."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+
 @dataclass
 class PostgresServer:
     """One server with a data directory of its own; `kill` is a crash, `stop` is not."""
@@ -158,7 +165,7 @@ class PostgresServer:
         programs = binaries(self.version) or Path()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._as_nobody(), str(programs / "postgres"), "-D", str(self.data)],
+                [*as_nobody(), str(programs / "postgres"), "-D", str(self.data)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -209,13 +216,7 @@ class PostgresServer:
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run(
-            [*self._as_nobody(), *command], capture_output=True, text=True, check=False, cwd="/"
+            [*as_nobody(), *command], capture_output=True, text=True, check=False, cwd="/"
         )
         if done.returncode:
             raise FirstbellError(f"{Path(command[0]).name} failed", why=done.stderr.strip())
-
-    @staticmethod
-    def _as_nobody() -> list[str]:
-        if os.geteuid() != 0:
-            return []
-        return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]

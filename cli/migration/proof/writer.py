@@ -20,9 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
 import psycopg
+import pymysql
 
 # The ids stand in a column without a unique constraint, so that a row applied twice is seen.
 TABLES: Final = """
@@ -53,21 +55,59 @@ class _Log:
         os.fsync(self._file.fileno())
 
 
+class Connection(Protocol):
+    """What the writer needs of a driver's connection."""
+
+    def cursor(self) -> Cursor: ...
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Cursor(Protocol):
+    """What the writer needs of a driver's cursor."""
+
+    def execute(self, query: Any, args: Any = None, /) -> object: ...
+
+    def close(self) -> None: ...
+
+
+_ERRORS: Final = (psycopg.Error, pymysql.Error, OSError)
+
+
+def connect(dsn: str, *, autocommit: bool = True) -> Connection:
+    """A connection of the kind that the string names; no statement may take longer than 5 s."""
+    if not dsn.startswith("mariadb://"):
+        return psycopg.connect(
+            dsn, autocommit=autocommit, connect_timeout=3, options=_STATEMENT_TIMEOUT
+        )
+    parts = urlsplit(dsn)
+    return pymysql.connect(
+        host=parts.hostname or "",
+        port=parts.port or 3306,
+        user=parts.username,
+        password=unquote(parts.password or ""),
+        database=parts.path.lstrip("/"),
+        autocommit=autocommit,
+        connect_timeout=3,
+        read_timeout=5,
+    )
+
+
 class _Session:
     """One connection to one side, opened again after it broke."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._conn: psycopg.Connection[tuple[object, ...]] | None = None
+        self._conn: Connection | None = None
 
     def open(self) -> bool:
-        if self._conn is None or self._conn.closed:
-            try:
-                self._conn = psycopg.connect(
-                    self._dsn, autocommit=True, connect_timeout=3, options=_STATEMENT_TIMEOUT
-                )
-            except psycopg.Error:
-                self._conn = None
+        if self._conn is None:
+            with suppress(*_ERRORS):
+                self._conn = connect(self._dsn)
         return self._conn is not None
 
     def write(self, statement: str, *values: object) -> bool:
@@ -75,9 +115,11 @@ class _Session:
         if self._conn is None:
             return False
         try:
-            self._conn.execute(statement.encode(), values)
-        except psycopg.Error:
-            with suppress(psycopg.Error):
+            cursor = self._conn.cursor()
+            cursor.execute(statement, values)
+            cursor.close()
+        except _ERRORS:
+            with suppress(*_ERRORS):
                 self._conn.close()
             self._conn = None
             return False
@@ -168,12 +210,16 @@ class IdleInTransaction(threading.Thread):
     def run(self) -> None:
         stop = self._folder / "stop"
         while not stop.exists():
-            with suppress(psycopg.Error), psycopg.connect(self._dsn, connect_timeout=3) as conn:
-                conn.execute("INSERT INTO proof_probe (who) VALUES ('idle in transaction')")
+            with suppress(*_ERRORS):
+                conn = connect(self._dsn, autocommit=False)
+                conn.cursor().execute(
+                    "INSERT INTO proof_probe (who) VALUES ('idle in transaction')"
+                )
                 until = time.monotonic() + 2
                 while time.monotonic() < until and not stop.exists():
                     time.sleep(0.05)
                 conn.rollback()
+                conn.close()
             time.sleep(0.2)
 
 

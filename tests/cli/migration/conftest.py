@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from cli.migration import runner, supervisor
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
 from cli.migration.postgres_engine import PostgresEngine
-from cli.migration.proof.scene import Scene
+from cli.migration.proof.scene import Scene, SceneOf
 from cli.migration.proof.servers import PostgresServer, binaries
 
 
@@ -75,12 +76,7 @@ def stage(home: Path, templates: Callable[[int], PostgresServer]) -> Iterator[Ca
     yield build
     for scene in made:
         supervisor.end(scene.name)
-    for run in _runs:
-        run.close()
-        for tree in run.trees:
-            tree.close()
-        run.journal.close()
-    _runs.clear()
+    close_runs()
     for scene in made:
         scene.remove()
 
@@ -89,13 +85,23 @@ def stage(home: Path, templates: Callable[[int], PostgresServer]) -> Iterator[Ca
 _runs: list[Run] = []
 
 
+def close_runs() -> None:
+    """Close what `closing` was handed."""
+    for run in _runs:
+        run.close()
+        for tree in run.trees:
+            tree.close()
+        run.journal.close()
+    _runs.clear()
+
+
 def closing(run: Run) -> Run:
     """Close the run's connections with the test."""
     _runs.append(run)
     return run
 
 
-def begin(scene: Scene) -> Run:
+def begin(scene: SceneOf[Any]) -> Run:
     """Start the scene's migration and carry it to `soak`."""
     journal = Journal.create(root(scene.name) / "journal.db", scene.name)
     run = closing(runner.build(scene.name, journal))

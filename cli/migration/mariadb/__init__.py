@@ -1,0 +1,1 @@
+"""MariaDB as an engine of the migration: GTID replication between two servers."""

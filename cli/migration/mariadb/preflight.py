@@ -1,0 +1,428 @@
+"""Looks at both MariaDB servers before anything is changed, and explains what is in the way.
+
+One thing is done and undone: each server opens a replication connection to the other under an
+account that does not exist, because only the server itself can tell whether it reaches its peer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import pymysql
+
+from cli.migration.engine import Finding, Severity
+from cli.migration.mariadb import catalogue
+from cli.migration.mariadb.server import Server, literal, new_password, status
+
+if TYPE_CHECKING:
+    from cli.migration.machine import Run
+
+OLDEST: Final = (10, 6)
+# A copy and a weekend must fit into what the binary log keeps.
+_RETENTION_HOURS: Final = 24
+_TRIAL_SECONDS: Final = 8.0
+_ACCESS_DENIED: Final = 1045
+# Session binary log, writes under read_only, KILL, CHANGE MASTER, other definers, locking accounts.
+_RIGHTS: Final = {
+    *("SUPER", "RELOAD", "PROCESS", "CREATE USER", "BINLOG ADMIN", "READ_ONLY ADMIN"),
+    *("CONNECTION ADMIN", "REPLICATION SLAVE", "REPLICATION SLAVE ADMIN", "SET USER"),
+}
+_HOST_REFUSED: Final = (1129, 1130)
+_SYSTEM_SCHEMAS: Final = "('mysql', 'information_schema', 'performance_schema', 'sys', 'firstbell')"
+
+
+def inspect(run: Run, source: Server, target: Server) -> Iterator[Finding]:
+    """Everything worth knowing about both servers.
+
+    Raises:
+        pymysql.OperationalError: a server cannot be reached.
+    """
+    for server in (source, target):
+        if not server.is_mariadb:
+            yield Finding(
+                f"not-mariadb-{server.side}",
+                "blocker",
+                f"the {server.side} is {server.one('SELECT VERSION()')}, not MariaDB",
+                "MySQL has other GTIDs; migrate it with AWS DMS, or to MariaDB first",
+            )
+            return
+    yield from _sides(source, target)
+    for server, other in ((source, target), (target, source)):
+        yield from _server(server)
+        if not run.rehearsing:
+            yield from _accounts(server)
+        yield from _network(server, other)
+    yield from _source(source)
+    yield from _target(run, source, target)
+
+
+def same_server(one: Server, other: Server) -> bool:
+    """Whether two addresses lead to one server: named locks belong to the whole server."""
+    name = literal(f"firstbell same {new_password()[:16]}")
+    one.one(f"SELECT GET_LOCK({name}, 0)")
+    try:
+        return other.one(f"SELECT IS_USED_LOCK({name})") is not None
+    finally:
+        one.one(f"SELECT RELEASE_LOCK({name})")
+
+
+def _sides(source: Server, target: Server) -> Iterator[Finding]:
+    if same_server(source, target):
+        if source.database == target.database:
+            yield Finding(
+                "same-database",
+                "blocker",
+                f"source and target are the same database, {target.address}",
+            )
+        else:
+            yield Finding(
+                "same-server",
+                "blocker",
+                "source and target are databases of one server",
+                "accounts and the binary log belong to the whole server",
+            )
+        return
+    if target.version[:2] < source.version[:2]:
+        yield Finding(
+            "target-older",
+            "blocker",
+            f"the target is MariaDB {_version(target)}, the source {_version(source)}",
+            f"take a target of version {_version(source)} or newer",
+        )
+    if source.database != target.database:
+        yield Finding(
+            "database-name",
+            "blocker",
+            f"the source's database is {source.database}, the target's {target.database}",
+            "GTID replication carries names: give both the same one",
+        )
+    for name, variable, advice in (
+        ("server-id", "server_id", "SET GLOBAL server_id = another number"),
+        ("gtid-domain", "gtid_domain_id", "SET GLOBAL gtid_domain_id = another number"),
+    ):
+        values = [server.one(f"SELECT @@GLOBAL.{variable}") for server in (source, target)]
+        if values[0] == values[1]:
+            yield Finding(
+                name,
+                "blocker",
+                f"{variable} is {values[0]} on both sides: neither could tell its own writes",
+                f"on the target: {advice}, and the same in its option file, or a restart undoes it",
+            )
+    settings: tuple[tuple[str, Severity, str], ...] = (
+        ("lower_case_table_names", "blocker", "table names would not be found"),
+        ("sql_mode", "accept", "statements may be refused that were not"),
+        ("time_zone", "accept", "NOW() may answer another time"),
+        ("character_set_server", "note", "new tables without a character set of their own differ"),
+    )
+    for variable, severity, why in settings:
+        left, right = (str(each.one(f"SELECT @@GLOBAL.{variable}")) for each in (source, target))
+        if left != right:
+            yield Finding(
+                variable.replace("_", "-"),
+                severity,
+                f"{variable} is {left!r} on the source, {right!r} on the target: {why}",
+                "set it alike on both, in the option files too",
+            )
+
+
+def _version(server: Server) -> str:
+    return ".".join(map(str, server.version))
+
+
+def _server(server: Server) -> Iterator[Finding]:
+    side = server.side
+    if server.version[:2] < OLDEST:
+        yield Finding(
+            f"version-{side}",
+            "blocker",
+            f"the {side} is MariaDB {_version(server)}; 10.6 or newer is needed",
+        )
+    if not server.one("SELECT @@GLOBAL.log_bin"):
+        yield Finding(
+            f"log-bin-{side}",
+            "blocker",
+            f"the {side} writes no binary log",
+            "log_bin in its option file, and restart (on RDS: turn automated backups on)",
+        )
+        return
+    for variable, wanted, why in (
+        ("binlog_format", "ROW", "statements may do something else on the other side"),
+        ("binlog_row_image", "FULL", "rows without a key are not found"),
+    ):
+        value = str(server.one(f"SELECT @@GLOBAL.{variable}"))
+        if value != wanted:
+            yield Finding(
+                f"{variable.replace('_', '-')}-{side}",
+                "blocker",
+                f"{variable} of the {side} is {value}: {why}",
+                f"SET GLOBAL {variable} = {wanted}, in the option file too, then let every session"
+                " connect anew: an open one keeps the old format",
+            )
+    yield from _retention(server)
+    loose = [
+        f"{variable} = {value}"
+        for variable in ("sync_binlog", "innodb_flush_log_at_trx_commit")
+        if (value := int(server.one(f"SELECT @@GLOBAL.{variable}"))) != 1
+    ]
+    if loose:
+        yield Finding(
+            f"durability-{side}",
+            "accept",
+            f"{' and '.join(loose)} on the {side}: a power failure may lose what was acknowledged,"
+            " or let rows and binary log differ",
+            "SET GLOBAL sync_binlog = 1, innodb_flush_log_at_trx_commit = 1 until commit",
+        )
+    others = [
+        each["Connection_name"] or "the default one"
+        for each in server.replicas()
+        if not str(each["Connection_name"]).startswith("firstbell_")
+    ]
+    if others:
+        yield Finding(
+            f"replicates-{side}",
+            "blocker",
+            f"the {side} itself replicates ({', '.join(others)}): it would be written through the"
+            " fence",
+            "migrate from the primary, or STOP SLAVE and RESET SLAVE ALL first",
+        )
+    if count := server.prepared_transactions():
+        yield Finding(
+            f"xa-{side}",
+            "blocker",
+            f"{count} prepared XA transactions on the {side} would commit through the fence",
+            "XA COMMIT or XA ROLLBACK each (XA RECOVER lists them)",
+        )
+    databases = [
+        str(name)
+        for (name,) in server.rows(
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN"
+            f" {_SYSTEM_SCHEMAS} AND SCHEMA_NAME <> %s ORDER BY 1",
+            server.database,
+        )
+    ]
+    if databases:
+        yield Finding(
+            f"other-databases-{side}",
+            "blocker",
+            f"the {side}'s server also holds {', '.join(databases)}",
+            "GTID replication and the fence take the whole server: move them to one of their own",
+        )
+
+
+def _retention(server: Server) -> Iterator[Finding]:
+    found = dict(server.rows("SHOW GLOBAL VARIABLES LIKE '%expire_logs%'"))
+    days = float(found.get("expire_logs_days", 0))
+    hours = float(found.get("binlog_expire_logs_seconds", 0)) / 3600 or days * 24
+    if hours and hours < _RETENTION_HOURS:
+        yield Finding(
+            f"binlog-retention-{server.side}",
+            "blocker",
+            f"the {server.side} keeps its binary log for {hours:g} hours",
+            "SET GLOBAL binlog_expire_logs_seconds = 604800, longer than the copy and every pause"
+            " (on RDS: CALL mysql.rds_set_configuration('binlog retention hours', 168))",
+        )
+
+
+def _accounts(server: Server) -> Iterator[Finding]:
+    side = server.side
+    have = {
+        str(privilege)
+        for (privilege,) in server.rows(
+            "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES"
+            " WHERE GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
+        )
+    }
+    missing = _RIGHTS - have
+    if missing:
+        yield Finding(
+            f"rights-{side}",
+            "blocker",
+            f"{server.user} on the {side} lacks {', '.join(sorted(missing))}",
+            "GRANT ALL PRIVILEGES ON *.* TO … WITH GRANT OPTION, for an account of the migration's"
+            " own",
+        )
+    used = sorted(
+        {f"session {number}" for number, user in server.strangers() if user == server.user}
+    )
+    if used:
+        yield Finding(
+            f"application-role-{side}",
+            "blocker",
+            f"{server.user} on the {side} is used by others: {', '.join(used)}",
+            f"CREATE USER migration, and name it in the {side}'s dsn; our own account is the one"
+            " that the fence cannot lock",
+        )
+    others = server.one(
+        "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER'"
+        " AND GRANTEE NOT LIKE CONCAT('''', %s, '''@%%') AND GRANTEE NOT LIKE '''mariadb.sys''@%%'",
+        server.user,
+    )
+    if not others:
+        yield Finding(
+            f"only-superuser-{side}",
+            "blocker",
+            f"{server.user} is the only account with SUPER on the {side}",
+            "create a second one, so that nobody is locked out when ours is lost",
+        )
+
+
+def _network(subscriber: Server, publisher: Server) -> Iterator[Finding]:
+    """Whether one server reaches the other, by a connection of its own that is refused."""
+    name = f"{subscriber.base}_trial"
+    side, other = subscriber.side, publisher.side
+    try:
+        subscriber.drop_replica(name)
+        subscriber.change_master(name, publisher, f"{subscriber.base}_nobody", new_password())
+        subscriber.run(f"START SLAVE {literal(name)} IO_THREAD")
+        number, text = _first_answer(subscriber, name)
+    except (pymysql.ProgrammingError, pymysql.InternalError) as error:
+        yield Finding(
+            f"subscribe-{side}", "blocker", f"the {side} cannot replicate: {error.args[-1]}"
+        )
+        return
+    finally:
+        subscriber.drop_replica(name)
+    where = f"{publisher.peer.host}:{publisher.peer.port}"
+    if number in _HOST_REFUSED:
+        yield Finding(
+            f"host-{other}",
+            "blocker",
+            f"the {other} refuses the {side}'s server: {text}",
+            "let its address in (bind_address, firewall, FLUSH HOSTS)",
+        )
+    elif number != _ACCESS_DENIED:
+        yield Finding(
+            f"network-{side}-to-{other}",
+            "blocker",
+            f"the {side}'s server does not reach the {other} at {where}: {text or 'no answer'}",
+            f"open the way from the {side}'s server to {where}, or correct peer_dsn",
+        )
+
+
+def _first_answer(server: Server, name: str) -> tuple[int, str]:
+    deadline = time.monotonic() + _TRIAL_SECONDS
+    while time.monotonic() < deadline:
+        found = server.replica(name)
+        if found is not None and (number := status(found, "Last_IO_Errno")):
+            return number, str(found["Last_IO_Error"])
+        time.sleep(0.05)
+    return 0, ""
+
+
+def _source(source: Server) -> Iterator[Finding]:
+    engines = source.rows(
+        "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
+        " AND TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' ORDER BY 1",
+        source.database,
+    )
+    if engines:
+        yield Finding(
+            "not-innodb",
+            "blocker",
+            "no transactions in " + ", ".join(f"{table} ({engine})" for table, engine in engines),
+            "; ".join(f"ALTER TABLE {table} ENGINE = InnoDB" for table, _ in engines),
+        )
+    keyless = catalogue.without_key(source)
+    if keyless:
+        yield Finding(
+            "tables-without-key",
+            "note",
+            f"each change scans the whole table on the other side: {', '.join(keyless)}",
+            "add a key to large ones first",
+        )
+    floats = [f"{t}.{c}" for t, c in catalogue.float_columns(source) if t in keyless]
+    if floats:
+        yield Finding(
+            "float-without-key",
+            "blocker",
+            f"FLOAT in tables without key: {', '.join(floats)}; a dump rounds it to six digits, and"
+            " rows are then not found again",
+            "ALTER TABLE … ADD PRIMARY KEY, or MODIFY the column to DOUBLE",
+        )
+    events = source.rows(
+        "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s"
+        " AND STATUS = 'ENABLED'",
+        source.database,
+    )
+    if events:
+        yield Finding(
+            "events",
+            "note",
+            "events are silent on the side that is fenced: "
+            + ", ".join(str(name) for (name,) in events),
+        )
+    have = {f"{user}@{host}" for user, host, *_ in source.accounts()}
+    orphans = sorted(
+        f"{kind} {name} ({definer})"
+        for kind, name, definer in _definers(source)
+        if definer not in have
+    )
+    if orphans:
+        yield Finding(
+            "definers",
+            "accept",
+            f"definers that do not exist: {', '.join(orphans)}",
+            "create the account, or recreate the object with another DEFINER; it fails when used",
+        )
+
+
+def _definers(server: Server) -> list[tuple[str, str, str]]:
+    parts = (
+        ("view", "TABLE_NAME", "VIEWS", "TABLE_SCHEMA"),
+        ("trigger", "TRIGGER_NAME", "TRIGGERS", "TRIGGER_SCHEMA"),
+        ("routine", "ROUTINE_NAME", "ROUTINES", "ROUTINE_SCHEMA"),
+        ("event", "EVENT_NAME", "EVENTS", "EVENT_SCHEMA"),
+    )
+    return [
+        (kind, str(name), str(definer))
+        for kind, column, table, schema in parts
+        for name, definer in server.rows(
+            f"SELECT {column}, DEFINER FROM information_schema.{table} WHERE {schema} = %s",
+            server.database,
+        )
+    ]
+
+
+def _target(run: Run, source: Server, target: Server) -> Iterator[Finding]:
+    if target.installed():
+        return
+    there = catalogue.relations(target)
+    if there:
+        yield Finding(
+            "target-not-empty",
+            "blocker",
+            f"the target has {', '.join(there[:5])}",
+            "name an empty database; nothing is ever overwritten",
+        )
+    packets = [int(s.one("SELECT @@GLOBAL.max_allowed_packet")) for s in (source, target)]
+    if packets[1] < packets[0]:
+        yield Finding(
+            "max-allowed-packet",
+            "blocker",
+            f"max_allowed_packet is {packets[0]} on the source, {packets[1]} on the target",
+            f"SET GLOBAL max_allowed_packet = {packets[0]} on the target",
+        )
+    _, size = catalogue.row_estimates(source)
+    free = run.spec.target.free_bytes
+    if free is not None and free < size * 1.3:
+        yield Finding(
+            "target-disk",
+            "blocker",
+            f"the target has {free / 1e9:.1f} GB, the tables alone take {size / 1e9:.1f} GB",
+            "take at least 1.3 times the source's size",
+        )
+
+
+def ours(server: Server) -> list[str]:
+    """Everything on a server that a migration of ours left."""
+    left = [f"account {user}" for user, *_ in server.accounts() if user.startswith(server.base)]
+    left += [
+        f"replication {each['Connection_name']}"
+        for each in server.replicas()
+        if str(each["Connection_name"]).startswith(server.base)
+    ]
+    if server.one("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'firstbell'"):
+        left.append("schema firstbell")
+    return left

@@ -1,0 +1,200 @@
+"""Compares rows of both sides by sums that do not depend on their order.
+
+A row's hash is the first 64 bits of the MD5 of its values' bytes. Which value is NULL, and how long
+each text is, stand behind the values, so that no two rows share a text. The session pins what
+changes a value's text (time zone, character set); FLOAT is read as DOUBLE, because its own text is
+rounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from cli.migration.checksums import Sum, TableDifference
+from cli.migration.mariadb import catalogue
+from cli.migration.mariadb.server import Server, ident, literal
+
+BUCKETS: Final = 1024
+_NAMED_ROWS: Final = 10
+_LOOK_SECONDS: Final = 0.1
+_TEXTS: Final = frozenset(("char", "varchar", "tinytext", "text", "enum", "set", "inet6", "uuid"))
+_BINARIES: Final = frozenset(("binary", "varbinary", "tinyblob", "blob", "bit"))
+# Whole values of these would outgrow max_allowed_packet, beyond which CONCAT answers NULL.
+_LARGE: Final = frozenset(("mediumtext", "longtext", "mediumblob", "longblob", "json"))
+_GEOMETRIES: Final = {
+    *("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring"),
+    *("multipolygon", "geometrycollection"),
+}
+
+
+def _value(name: str, kind: str) -> tuple[str, bool]:
+    """A column's bytes as an expression, and whether their length must be told."""
+    if kind in _LARGE:
+        return f"MD5({name})", False
+    if kind in _GEOMETRIES:
+        return f"MD5(ST_AsBinary({name}))", False
+    if kind == "float":
+        return f"CAST({name} AS DOUBLE)", False
+    if kind in _TEXTS or kind in _BINARIES:
+        return f"CAST({name} AS BINARY)", True
+    return name, False
+
+
+def _columns(server: Server, table: str) -> list[tuple[str, str, bool]]:
+    """Quoted name, kind, and whether it may be NULL."""
+    return [
+        (ident(str(name)), str(kind).lower(), nullable == "YES")
+        for name, kind, nullable in server.rows(
+            "SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE FROM information_schema.COLUMNS"
+            f" WHERE TABLE_SCHEMA = %s AND TABLE_NAME = {_bare(table)} ORDER BY ORDINAL_POSITION",
+            server.database,
+        )
+    ]
+
+
+def _bare(table: str) -> str:
+    return literal(table[1:-1].replace("``", "`")).replace("%", "%%")
+
+
+def _row_hash(columns: Sequence[tuple[str, str, bool]]) -> str:
+    values, lengths, nulls = list[str](), list[str](), list[str]()
+    for name, kind, nullable in columns:
+        value, told = _value(name, kind)
+        values.append(value)
+        if told:
+            lengths.append(f"LENGTH({name})")
+        if nullable:
+            nulls.append(f"ISNULL({name})")
+    text = ", ".join([*values, *lengths, *([f"CONCAT({', '.join(nulls)})"] if nulls else [])])
+    return f"CAST(CONV(LEFT(MD5(CONCAT_WS(0x00, {text})), 16), 16, 10) AS UNSIGNED)"
+
+
+def sum_table(server: Server, table: str) -> Sum:
+    """Count and sum of one table (quoted name), read in one statement."""
+    row_hash = _row_hash(_columns(server, table))
+    rows, total = server.rows(f"SELECT COUNT(*), COALESCE(SUM({row_hash}), 0) FROM {table}")[0]
+    return Sum(int(rows), str(total))
+
+
+def sum_tables(
+    source: Server,
+    target: Server,
+    tables: Sequence[str],
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _rows: None,
+    stop: Callable[[], None] = lambda: None,
+) -> dict[str, tuple[Sum, Sum]]:
+    """Sum every table on both sides at the same time; `stop` is called meanwhile and may raise."""
+    results: dict[str, dict[str, Sum]] = {table: {} for table in tables}
+    ended = threading.Event()
+
+    def work(server: Server) -> None:
+        own = server.clone()
+        try:
+            for table in tables:
+                if ended.is_set():
+                    return
+                results[table][server.side] = sum_table(own, table)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        sides = [pool.submit(work, side) for side in (source, target)]
+        try:
+            while not all(side.done() for side in sides):
+                ended.wait(_LOOK_SECONDS)
+                done = [pair[source.side] for pair in results.values() if len(pair) == 2]
+                progress(len(done), sum(each.rows for each in done))
+                stop()
+            for side in sides:
+                side.result()
+        finally:
+            ended.set()
+    return {table: (pair[source.side], pair[target.side]) for table, pair in results.items()}
+
+
+def key_columns(server: Server, table: str) -> list[str]:
+    """The quoted columns of the primary key, or all columns when there is none."""
+    found = server.rows(
+        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s"
+        f" AND TABLE_NAME = {_bare(table)} AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX",
+        server.database,
+    )
+    names = [ident(str(name)) for (name,) in found]
+    return names or [name for name, *_ in _columns(server, table)]
+
+
+def differing_rows(source: Server, target: Server, table: str) -> dict[str, tuple[Any, Any]]:
+    """Rows that are not equal: key text -> (hash on the source, hash on the target)."""
+    row_hash = _row_hash(_columns(source, table))
+    parts = ", ".join(f"IFNULL({name}, 'NULL')" for name in key_columns(source, table))
+    key = f"CONCAT_WS(',', {parts})"
+    bucket = f"CRC32({key}) MOD {BUCKETS}"
+    sums = [
+        {
+            int(number): (int(count), str(total))
+            for number, count, total in side.rows(
+                f"SELECT {bucket}, COUNT(*), SUM({row_hash}) FROM {table} GROUP BY 1"
+            )
+        }
+        for side in (source, target)
+    ]
+    unequal = [n for n in sums[0].keys() | sums[1].keys() if sums[0].get(n) != sums[1].get(n)]
+    if not unequal:
+        return {}
+    wanted = ", ".join(str(number) for number in sorted(unequal))
+    found: list[dict[str, str]] = []
+    for side in (source, target):
+        rows: dict[str, str] = {}
+        for text, value in side.rows(
+            f"SELECT {key}, {row_hash} FROM {table} WHERE {bucket} IN ({wanted}) ORDER BY 1, 2"
+        ):
+            rows[str(text)] = rows.get(str(text), "") + str(value)
+        found.append(rows)
+    return {
+        text: (found[0].get(text), found[1].get(text))
+        for text in sorted(found[0].keys() | found[1].keys())
+        if found[0].get(text) != found[1].get(text)
+    }
+
+
+def explain(
+    source: Server, target: Server, sums: dict[str, tuple[Sum, Sum]]
+) -> list[TableDifference]:
+    """The tables that differ, each with its first differing rows."""
+    found: list[TableDifference] = []
+    for table, (one, other) in sums.items():
+        if one == other:
+            continue
+        rows: list[str] = []
+        for key, (left, right) in list(differing_rows(source, target, table).items())[:_NAMED_ROWS]:
+            how = "missing on the source" if left is None else "missing on the target"
+            rows.append(f"({key}) {'differs' if left and right else how}")
+        found.append(TableDifference(table[1:-1], one, other, tuple(rows)))
+    return found
+
+
+def compare_live(
+    source: Server, target: Server, settle: Callable[[], None]
+) -> tuple[int, list[TableDifference]]:
+    """Compare while users write: rows that differ are looked at again once replay has caught up."""
+    compared, found = 0, list[TableDifference]()
+    for table in catalogue.tables(source):
+        one, other = sum_table(source, table), sum_table(target, table)
+        compared += one.rows
+        if one == other:
+            continue
+        suspects = differing_rows(source, target, table)
+        for _ in range(3):
+            if not suspects:
+                break
+            settle()
+            again = differing_rows(source, target, table)
+            suspects = {key: pair for key, pair in suspects.items() if again.get(key) == pair}
+        if suspects:
+            rows = tuple(f"({key})" for key in list(suspects)[:_NAMED_ROWS])
+            found.append(TableDifference(table[1:-1], one, other, rows))
+    return compared, found
