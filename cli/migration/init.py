@@ -13,7 +13,8 @@ _TEMPLATE: Final = """\
 # Migration {name}. Secrets are named, never written: env:NAME, file:PATH or secret:ARN.
 version: 1
 
-# dsn: how this runner reaches the database, as a superuser of the migration's own.
+# dsn: how this runner reaches the database, as a superuser of the migration's own:
+# postgresql://USER:PASSWORD@HOST:PORT/DATABASE or mariadb://USER:PASSWORD@HOST:PORT/DATABASE.
 # peer_dsn: how the *other* server reaches it; the subscriber pulls. Its user is not used.
 source: {{dsn: "env:SOURCE_DSN", peer_dsn: "env:SOURCE_PEER_DSN"}}{source_hint}
 target: {{dsn: "env:TARGET_DSN", peer_dsn: "env:TARGET_PEER_DSN"}}
@@ -41,7 +42,8 @@ switch:
 
 window: 3h
 
-# A scratch server for rehearsals; the target's own server will do.
+# A scratch server for rehearsals; the target's own server will do. MariaDB needs two empty ones:
+# the second as target_dsn and target_peer_dsn.
 rehearsal: {{dsn: "env:REHEARSAL_DSN", peer_dsn: "env:REHEARSAL_PEER_DSN"}}
 
 # Each by a command that exits 0, or by a person's word.
@@ -91,9 +93,10 @@ def _moodle(config: Path) -> dict[str, str]:
     )
     if "dataroot" not in found:
         raise InputError("names no dataroot", where=str(config), fix="give Moodle's own config.php")
-    if found.get("dbtype", "pgsql") != "pgsql":
+    # Older sites name a MariaDB server mysqli; preflight refuses MySQL itself.
+    if found.get("dbtype", "pgsql") not in ("pgsql", "mariadb", "mysqli"):
         raise InputError(
-            f"its database is {found['dbtype']}; PostgreSQL (pgsql) is what is migrated today",
+            f"its database is {found['dbtype']}; PostgreSQL and MariaDB are what is migrated",
             where=str(config),
         )
     return found

@@ -48,6 +48,7 @@ class MariaDbEngine:
     """Two MariaDB servers."""
 
     title = "MariaDB"
+    reversible = True
     away: tuple[type[Exception], ...] = (
         pymysql.OperationalError,
         pymysql.InterfaceError,

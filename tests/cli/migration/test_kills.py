@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from cli.migration import runner
 from cli.migration.journal import Journal, root
 from cli.migration.proof.kills import Nursery, kill_log, killed
-from cli.migration.proof.scene import Scene
+from cli.migration.proof.scene import Scene, SceneOf
+from cli.migration.proof.writer import Evidence
 from tests.cli.migration.conftest import closing, leftovers, rehearsed
 
 # Enough for every write of a whole chain; more means that it does not get on.
@@ -22,7 +24,7 @@ EMPTY_TARGET = ("preflight", "prepare", "schema")
 class Chain:
     """Lives of one migration's runner, with the invariants looked at after every death."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: SceneOf[Any]) -> None:
         self.scene = scene
         self.journal = Journal.create(root(scene.name) / "journal.db", scene.name)
         self.run = closing(runner.build(scene.name, self.journal))
@@ -49,7 +51,15 @@ def test_a_runner_killed_once_at_every_journal_write_loses_and_doubles_nothing(
     stage: Callable[..., Scene], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Start; cutover; revert; cutover, aborted in flip; cutover; commit: one migration."""
-    scene = stage(16, 18)
+    evidence, kills, left = play(stage(16, 18))
+    with capsys.disabled():
+        print(f"\n{sum(kills.values())} kills in {len(kills)} states: {evidence.to_json()}")  # noqa: T201
+    assert sum(kills.values()) > 200
+    assert left == []
+
+
+def play(scene: SceneOf[Any]) -> tuple[Evidence, Counter[str], list[str]]:
+    """The whole chain; what the writer saw, kills by state, and what of ours is left."""
     scene.start_load()
     scene.wait_for_writes()
     chain = Chain(scene)
@@ -76,13 +86,10 @@ def test_a_runner_killed_once_at_every_journal_write_loses_and_doubles_nothing(
 
     evidence = scene.evidence(scene.target)
     kills = Counter(point.split("/")[2] for point in kill_log(scene.folder))
-    with capsys.disabled():
-        print(f"\n{sum(kills.values())} kills in {len(kills)} states: {evidence.to_json()}")  # noqa: T201
     assert (evidence.lost, evidence.doubled, evidence.overlaps) == ((), (), 0)
     assert [change[:2] for change in evidence.changes] == [
         ("source", "target"),
         ("target", "source"),
         ("source", "target"),
     ]
-    assert sum(kills.values()) > 200
-    assert leftovers(chain.run) == []
+    return evidence, kills, leftovers(chain.run)

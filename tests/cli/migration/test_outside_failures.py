@@ -15,6 +15,7 @@ import pytest
 from cli.migration import machine, runner, states
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run, State
+from cli.migration.proof.mariadb import MariaDbServer
 from cli.migration.proof.scene import Scene
 from cli.migration.proof.servers import PostgresServer
 from tests.cli.migration.conftest import closing, rehearsed
@@ -94,7 +95,7 @@ def proxies() -> Iterator[Callable[[int], Proxy]]:
         proxy.end()
 
 
-def crashing(name: str, *servers: PostgresServer) -> State:
+def crashing(name: str, *servers: PostgresServer | MariaDbServer) -> State:
     """The state, with the servers killed as it begins and started again a moment later."""
     state, done = states.STATES[name], threading.Event()
 

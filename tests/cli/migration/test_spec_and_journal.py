@@ -84,8 +84,10 @@ def test_init_writes_a_file_that_loads_and_knows_moodles_config(
     with pytest.raises(InputError, match="there is such a file"):
         write("school", "moodle")
     config.write_text(config.read_text().replace("'pgsql'", "'mariadb'"))
-    with pytest.raises(InputError, match="its database is mariadb"):
-        write("other", "moodle", config)
+    write("other", "moodle", config)
+    config.write_text(config.read_text().replace("'mariadb'", "'sqlsrv'"))
+    with pytest.raises(InputError, match="its database is sqlsrv"):
+        write("third", "moodle", config)
 
 
 def test_a_journal_keeps_intent_effect_and_where_it_stands(tmp_path: Path) -> None:

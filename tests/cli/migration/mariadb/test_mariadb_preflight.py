@@ -1,0 +1,128 @@
+"""What preflight finds on real MariaDB servers, and bad input, each refused with the way on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from cli.migration import orders
+from cli.migration.journal import root
+from cli.migration.proof.mariadb import MariaDbScene
+from cli.migration.proof.scene import DATABASE
+from tests.cli.migration.conftest import Outcome
+
+HIDDEN = "hunter2"
+Firstbell = Callable[..., Outcome]
+
+
+def names(scene: MariaDbScene, *accepted: str) -> set[str]:
+    """The names of what blocks."""
+    wanted = frozenset(accepted)
+    return {each.name for each in orders.check(scene.name, wanted) if each.blocks(wanted)}
+
+
+def test_what_would_break_the_fence_or_the_stream_is_found(
+    stage: Callable[..., MariaDbScene],
+) -> None:
+    scene = stage()
+    source, target = scene.source, scene.target
+    found = orders.check(scene.name)
+    assert not [each for each in found if each.severity != "note"]
+    text = "\n".join(map(str, found))
+    assert "`mdl_nokey`" in text
+    assert "events are silent on the side that is fenced: tick" in text
+    assert root(scene.name).joinpath("journal.db").exists() is False
+
+    for wrong, right, name in (
+        ("CREATE TABLE old (a INT) ENGINE = MyISAM", "DROP TABLE old", "not-innodb"),
+        ("CREATE TABLE f (a FLOAT)", "DROP TABLE f", "float-without-key"),
+        (
+            "SET GLOBAL binlog_format = MIXED",
+            "SET GLOBAL binlog_format = ROW",
+            "binlog-format-source",
+        ),
+        (
+            "SET GLOBAL binlog_row_image = MINIMAL",
+            "SET GLOBAL binlog_row_image = FULL",
+            "binlog-row-image-source",
+        ),
+        ("SET GLOBAL server_id = 2", "SET GLOBAL server_id = 1", "server-id"),
+        ("SET GLOBAL gtid_domain_id = 2", "SET GLOBAL gtid_domain_id = 1", "gtid-domain"),
+        (
+            "SET GLOBAL binlog_expire_logs_seconds = 3600",
+            "SET GLOBAL binlog_expire_logs_seconds = 0",
+            "binlog-retention-source",
+        ),
+        ("SET GLOBAL sync_binlog = 0", "SET GLOBAL sync_binlog = 1", "durability-source"),
+        ("CREATE DATABASE wiki", "DROP DATABASE wiki", "other-databases-source"),
+        (
+            "CREATE DEFINER = 'gone'@'%' VIEW orphan AS SELECT 1 AS one",
+            "DROP VIEW orphan",
+            "definers",
+        ),
+        (
+            "CHANGE MASTER 'other' TO MASTER_HOST = '127.0.0.1'",
+            "RESET SLAVE 'other' ALL",
+            "replicates-source",
+        ),
+        (
+            "REVOKE SUPER ON *.* FROM root@'%'",
+            "GRANT SUPER ON *.* TO root@'%'",
+            "only-superuser-source",
+        ),
+    ):
+        source.sql(wrong)
+        assert names(scene) == {name}, wrong
+        source.sql(right)
+    source.sql("SET GLOBAL sync_binlog = 0")
+    assert names(scene, "durability-source") == set()
+    source.sql("SET GLOBAL sync_binlog = 1")
+
+    target.sql("CREATE TABLE full_already (a INT)")
+    assert names(scene) == {"target-not-empty"}
+    target.sql("DROP TABLE full_already")
+    with source.connect(DATABASE):  # somebody else who signs in with the migration's own account
+        assert names(scene) == {"application-role-source"}
+    os.environ["FAR"] = source.dsn().replace(str(source.port), "1")
+    scene.write_spec(source={"dsn": "env:SCENE_SOURCE", "peer_dsn": "env:FAR"})
+    assert names(scene) == {"network-target-to-source"}
+    scene.write_spec()
+    assert names(scene) == set()
+
+
+def test_bad_input_before_the_start_is_refused_and_changes_nothing(
+    stage: Callable[..., MariaDbScene], firstbell: Firstbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = stage(logs=20_000)
+    source, target = os.environ["SCENE_SOURCE"], os.environ["SCENE_TARGET"]
+
+    def refused(*texts: str) -> None:
+        outcome = firstbell("start")
+        assert outcome.code == 2, outcome.err
+        assert "Traceback" not in outcome.err
+        assert HIDDEN not in outcome.err
+        for text in texts:
+            assert text in outcome.err
+
+    for value, *texts in (
+        (source.replace(str(scene.source.port), "1"), "the source", "does not let us in"),
+        (source.replace("adm1n", "wrong"), "does not let us in", "Access denied"),
+        (f"mariadb://u:{HIDDEN}@/", "no usable connection string", "mariadb://USER:PASSWORD@HOST"),
+        (f"postgresql://u:{HIDDEN}@h/d", "both sides are of one kind"),
+    ):
+        monkeypatch.setenv("SCENE_SOURCE", value)
+        refused(*texts)
+    monkeypatch.setenv("SCENE_SOURCE", source)
+    monkeypatch.setenv("SCENE_TARGET", source.replace("127.0.0.1", "localhost"))
+    refused("source and target are the same database")
+    monkeypatch.setenv("SCENE_TARGET", target)
+    scene.write_spec(
+        target={"dsn": "env:SCENE_TARGET", "peer_dsn": "env:SCENE_TARGET", "free_space": "1MB"}
+    )
+    refused("target-disk", "at least 1.3 times")
+
+    assert not root(scene.name).joinpath("journal.db").exists()
+    for server in (scene.source, scene.target):
+        assert server.one("SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'firstb%'") == 0
