@@ -12,6 +12,7 @@ import pulumi
 from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
 from infra.account import Account
+from infra.backup import BACKUP_TAG, Backup, BackupArgs
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
@@ -91,6 +92,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             subnet_ids=network.data_subnet_ids,
             topic_arn=notices.topic_arn,
             tags=tags,
+            backup_tags={BACKUP_TAG: stack},
         ),
     )
     cache = platform.cache and Cache(
@@ -111,6 +113,16 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             settings=platform.files,
             vpc_id=network.vpc_id,
             subnet_ids=network.data_subnet_ids,
+            tags=tags,
+            backup_tags={BACKUP_TAG: stack},
+        ),
+    )
+    Backup(
+        f"{stack}-backup",
+        BackupArgs(
+            settings=platform.backup,
+            stack=stack,
+            protected={"Aurora": database.arn} | ({"EFS": files.arn} if files else {}),
             tags=tags,
         ),
     )

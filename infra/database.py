@@ -42,7 +42,7 @@ _MONITORING_POLICY: Final = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhan
 class DatabaseArgs:
     """`bounds` is the number of replicas that holds now; it takes no clients: see access.py.
 
-    `topic_arn` is where RDS sends its events.
+    `topic_arn` is where RDS sends its events; `backup_tags` mark the cluster for AWS Backup.
     """
 
     settings: DatabaseSettings
@@ -52,6 +52,7 @@ class DatabaseArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     topic_arn: pulumi.Input[str]
     tags: Mapping[str, str]
+    backup_tags: Mapping[str, str]
 
 
 class Database(pulumi.ComponentResource):
@@ -163,7 +164,7 @@ class Database(pulumi.ComponentResource):
             deletion_protection=settings.deletion_protection,
             skip_final_snapshot=not settings.deletion_protection,
             final_snapshot_identifier=f"{name}-final" if settings.deletion_protection else None,
-            tags=self._tags,
+            tags=self._tags | dict(args.backup_tags),
             opts=self._child,
         )
 

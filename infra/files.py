@@ -16,12 +16,16 @@ PORT: Final = 2049  # NFS
 
 @dataclass(frozen=True)
 class FilesArgs:
-    """`subnet_ids` are one of each zone: EFS has one mount target a zone."""
+    """`subnet_ids` are one of each zone: EFS has one mount target a zone.
+
+    `backup_tags` mark the file system for AWS Backup.
+    """
 
     settings: FilesSettings
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     tags: Mapping[str, str]
+    backup_tags: Mapping[str, str]
 
 
 class Files(pulumi.ComponentResource):
@@ -88,7 +92,7 @@ class Files(pulumi.ComponentResource):
                     transition_to_primary_storage_class="AFTER_1_ACCESS"
                 ),
             ],
-            tags=self._tags | {"Name": self._name},
+            tags=self._tags | {"Name": self._name} | dict(self._args.backup_tags),
             opts=self._child,
         )
         aws.efs.BackupPolicy(

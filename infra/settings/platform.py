@@ -7,6 +7,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from infra.settings.account import AccountSettings
+from infra.settings.backup import BackupSettings
 from infra.settings.base import Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
@@ -33,6 +34,7 @@ class PlatformSettings(Settings):
     database: DatabaseSettings = DatabaseSettings.model_validate({})
     cache: CacheSettings | None = None
     files: FilesSettings | None = None
+    backup: BackupSettings = BackupSettings.model_validate({})
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @model_validator(mode="after")

@@ -1,0 +1,209 @@
+"""Backups of what holds data, in a vault of the stack, and restores that are tried out.
+
+Copies to a recovery Region belong here, too, and are not made yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.iam import Statement, service_role
+from infra.settings.backup import BackupSettings
+
+# What carries this tag with the stack's name is taken along.
+BACKUP_TAG: Final = "firstbell:backup"
+START_MINUTES: Final = 60
+COMPLETION_MINUTES: Final = 8 * 60
+# The first Sunday of a month, three hours after the backup: schools are closed.
+TEST_DAY: Final = "? * 1#1 *"
+TEST_DELAY_HOURS: Final = 3
+# How long a restored copy stays for a look at it, before it is removed.
+VALIDATION_HOURS: Final = 4
+
+
+@dataclass(frozen=True)
+class BackupArgs:
+    """`protected` has the ARN of what holds data, by its kind (`Aurora`, `EFS`).
+
+    Each of them carries `BACKUP_TAG` with the name `stack`.
+    """
+
+    settings: BackupSettings
+    stack: str
+    protected: Mapping[str, pulumi.Output[str]]
+    tags: Mapping[str, str]
+
+
+def schedule(hour: int, day: str) -> str:
+    """AWS Backup's cron expression for an hour of the day, UTC, on these days."""
+    return f"cron(0 {hour % 24} {day})"
+
+
+class Backup(pulumi.ComponentResource):
+    """A vault, a plan with daily and monthly backups, and a monthly restore test."""
+
+    vault_arn: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: BackupArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("firstbell:backup:Backup", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._tags = dict(args.tags)
+        vault = aws.backup.Vault(name, tags=self._tags, opts=self._child)
+        self._plan(vault)
+        if args.settings.restore_test:
+            self._restore_test(vault)
+        self.vault_arn = vault.arn
+        self.register_outputs({"vault": vault.name})
+
+    def _plan(self, vault: aws.backup.Vault) -> None:
+        settings, name = self._args.settings, self._name
+        plan = aws.backup.Plan(
+            name,
+            rules=[
+                aws.backup.PlanRuleArgs(
+                    rule_name=rule,
+                    target_vault_name=vault.name,
+                    schedule=schedule(settings.hour, day),
+                    start_window=START_MINUTES,
+                    completion_window=COMPLETION_MINUTES,
+                    lifecycle=aws.backup.PlanRuleLifecycleArgs(delete_after=days),
+                )
+                for rule, day, days in (
+                    ("daily", "* * ? *", settings.daily_keep_days),
+                    ("monthly", "1 * ? *", settings.monthly_keep_days),
+                )
+            ],
+            tags=self._tags,
+            opts=self._child,
+        )
+        role = service_role(
+            name,
+            "backup.amazonaws.com",
+            statements=self._backing_up(vault),
+            tags=self._tags,
+            opts=self._child,
+        )
+        aws.backup.Selection(
+            name,
+            plan_id=plan.id,
+            iam_role_arn=role.arn,
+            selection_tags=[
+                aws.backup.SelectionSelectionTagArgs(
+                    type="STRINGEQUALS", key=BACKUP_TAG, value=self._args.stack
+                )
+            ],
+            opts=self._child,
+        )
+
+    def _backing_up(self, vault: aws.backup.Vault) -> list[Statement]:
+        found = [
+            # Finds what carries the tag; AWS allows naming no resource for it.
+            Statement(["tag:GetResources"], ["*"]),
+            Statement(["backup:DescribeBackupVault", "backup:CopyIntoBackupVault"], [vault.arn]),
+        ]
+        for kind, arn in self._args.protected.items():
+            match kind:
+                case "Aurora":
+                    actions = [
+                        "rds:AddTagsToResource",
+                        "rds:CopyDBClusterSnapshot",
+                        "rds:CreateDBClusterSnapshot",
+                        "rds:DeleteDBClusterSnapshot",
+                        "rds:DescribeDBClusterSnapshots",
+                        "rds:DescribeDBClusters",
+                        "rds:ListTagsForResource",
+                    ]
+                    snapshots = _beside(arn, "cluster-snapshot:awsbackup:*")
+                    found.append(Statement(actions, [arn, snapshots]))
+                case _:
+                    actions = ["elasticfilesystem:Backup", "elasticfilesystem:DescribeTags"]
+                    found.append(Statement(actions, [arn]))
+        return found
+
+    def _restore_test(self, vault: aws.backup.Vault) -> None:
+        settings, name = self._args.settings, self._name
+        # AWS allows letters, digits and underscores here.
+        label = name.replace("-", "_")
+        plan = aws.backup.RestoreTestingPlan(
+            name,
+            name=label,
+            schedule_expression=schedule(settings.hour + TEST_DELAY_HOURS, TEST_DAY),
+            start_window_hours=24,
+            recovery_point_selection=aws.backup.RestoreTestingPlanRecoveryPointSelectionArgs(
+                algorithm="LATEST_WITHIN_WINDOW",
+                include_vaults=[vault.arn],
+                recovery_point_types=["SNAPSHOT"],
+                selection_window_days=7,
+            ),
+            tags=self._tags,
+            opts=self._child,
+        )
+        role = service_role(
+            f"{name}-restore",
+            "backup.amazonaws.com",
+            statements=self._restoring(),
+            tags=self._tags,
+            opts=self._child,
+        )
+        for kind, arn in self._args.protected.items():
+            aws.backup.RestoreTestingSelection(
+                f"{name}-{kind.lower()}",
+                name=f"{label}_{kind.lower()}",
+                restore_testing_plan_name=plan.name,
+                iam_role_arn=role.arn,
+                protected_resource_type=kind,
+                protected_resource_arns=[arn],
+                validation_window_hours=VALIDATION_HOURS,
+                opts=self._child,
+            )
+
+    def _restoring(self) -> list[Statement]:
+        """Makes copies beside the originals and removes them; it may touch no original."""
+        found: list[Statement] = []
+        for kind, arn in self._args.protected.items():
+            match kind:
+                case "Aurora":
+                    actions = [
+                        "rds:AddTagsToResource",
+                        "rds:DeleteDBCluster",
+                        "rds:DescribeDBClusterSnapshots",
+                        "rds:DescribeDBClusters",
+                        "rds:ListTagsForResource",
+                        "rds:RestoreDBClusterFromSnapshot",
+                    ]
+                    names = (
+                        "cluster:awsbackup-restore-test-*",
+                        "cluster-snapshot:awsbackup:*",
+                        "subgrp:*",
+                        "cluster-pg:*",
+                    )
+                    found.append(Statement(actions, [_beside(arn, name) for name in names]))
+                case _:
+                    actions = [
+                        "elasticfilesystem:CreateFilesystem",
+                        "elasticfilesystem:DescribeFilesystems",
+                        "elasticfilesystem:Restore",
+                    ]
+                    found.append(Statement(actions, [_beside(arn, "file-system/*")]))
+                    tagged = {"StringLike": {"aws:ResourceTag/awsbackup-restore-test": "*"}}
+                    found.append(
+                        Statement(
+                            ["elasticfilesystem:DeleteFilesystem"],
+                            [_beside(arn, "file-system/*")],
+                            tagged,
+                        )
+                    )
+        return found
+
+
+def _beside(arn: pulumi.Output[str], name: str) -> pulumi.Output[str]:
+    """The ARN of another resource of the same service, Region and account."""
+    return arn.apply(lambda text: ":".join([*text.split(":")[:5], name]))

@@ -1,0 +1,29 @@
+"""`backup`: AWS Backup of what holds data, and restores that are tried out."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from infra.settings.base import Settings
+
+
+class BackupSettings(Settings):
+    """Daily and monthly backups of database and files, restored once a month as a test."""
+
+    hour: int = Field(2, ge=0, le=23, description="When the daily backup may begin, in UTC.")
+    daily_keep_days: int = Field(35, ge=1, le=36_500)
+    monthly_keep_days: int = Field(365, ge=1, le=36_500)
+    restore_test: bool = Field(
+        True, description="Restore the latest backup each month, look whether it works, remove it."
+    )
+
+    @model_validator(mode="after")
+    def _monthly_lasts_longer(self) -> Self:
+        if self.monthly_keep_days < self.daily_keep_days:
+            raise ValueError(
+                f"monthly_keep_days {self.monthly_keep_days} is less than daily_keep_days "
+                f"{self.daily_keep_days}: monthly backups would be gone before the daily ones"
+            )
+        return self

@@ -1,0 +1,56 @@
+"""The backups as the program declares them: what is taken along, how long, and restores tried."""
+
+from __future__ import annotations
+
+from infra.backup import BACKUP_TAG, schedule
+from tests.infra.conftest import Record
+
+PLAN, SELECTION = "aws:backup/plan:Plan", "aws:backup/selection:Selection"
+TESTS = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
+TEST_SELECTION = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
+CLUSTER, SYSTEM = "aws:rds/cluster:Cluster", "aws:efs/fileSystem:FileSystem"
+NAME = "tiny-backup"
+
+
+def test_the_smallest_stack_backs_its_database_up_and_tries_it_out(record: Record) -> None:
+    program = record()
+    (selection,) = program.of_type(SELECTION).values()
+    assert selection["selectionTags"] == [
+        {"type": "STRINGEQUALS", "key": BACKUP_TAG, "value": "tiny"}
+    ]
+    assert program.of_type(CLUSTER)["tiny-database"]["tags"][BACKUP_TAG] == "tiny"
+    rules = {rule["ruleName"]: rule for rule in program.of_type(PLAN)[NAME]["rules"]}
+    assert {name: rule["lifecycle"]["deleteAfter"] for name, rule in rules.items()} == {
+        "daily": 35,
+        "monthly": 365,
+    }
+    assert program.of_type(TESTS)[NAME]["scheduleExpression"] == "cron(0 5 ? * 1#1 *)"
+    tested = program.of_type(TEST_SELECTION)
+    assert [one["protectedResourceType"] for one in tested.values()] == ["Aurora"]
+
+
+def test_files_are_taken_along_and_tried_out_too(record: Record) -> None:
+    program = record(files={})
+    assert program.of_type(SYSTEM)["tiny-files"]["tags"][BACKUP_TAG] == "tiny"  # EFS.2
+    tested = program.of_type(TEST_SELECTION)
+    assert {one["protectedResourceType"] for one in tested.values()} == {"Aurora", "EFS"}
+
+
+def test_settings_reach_the_plan_and_the_restore_test(record: Record) -> None:
+    program = record(
+        backup={
+            "hour": 22,
+            "daily_keep_days": 7,
+            "monthly_keep_days": 90,
+            "restore_test": False,
+        }
+    )
+    rules = program.of_type(PLAN)[NAME]["rules"]
+    assert [rule["schedule"] for rule in rules] == ["cron(0 22 * * ? *)", "cron(0 22 1 * ? *)"]
+    assert [rule["lifecycle"]["deleteAfter"] for rule in rules] == [7, 90]
+    assert program.of_type(TESTS) == {}
+    assert "tiny-backup-restore" not in program.of_type("aws:iam/role:Role")
+
+
+def test_a_restore_test_after_midnight_keeps_a_real_hour() -> None:
+    assert schedule(22 + 3, "? * 1#1 *") == "cron(0 1 ? * 1#1 *)"
