@@ -17,7 +17,7 @@ from infra.settings.database import DatabaseEngine, DatabaseSettings
 PORT: Final[dict[DatabaseEngine, int]] = {"aurora-postgresql": 5432, "aurora-mysql": 3306}
 LOG_TYPES: Final[dict[DatabaseEngine, list[str]]] = {
     "aurora-postgresql": ["postgresql"],
-    "aurora-mysql": ["audit", "error", "slowquery"],
+    "aurora-mysql": ["audit", "error", "general", "slowquery"],
 }
 PROXY_FAMILY: Final[dict[DatabaseEngine, str]] = {
     "aurora-postgresql": "POSTGRESQL",

@@ -47,7 +47,8 @@ def test_the_smallest_stack_has_a_database_that_passes_the_controls(record: Reco
 def test_the_engines_logs_are_kept_as_long_as_the_stack_says(record: Record) -> None:
     program = record(database={"engine": "aurora-mysql", "log_days": 400})
     groups = program.of_type(LOG_GROUP)
-    assert {name.removeprefix(f"{NAME}-") for name in groups} >= {"audit", "error", "slowquery"}
+    kinds = {name.removeprefix(f"{NAME}-") for name in groups}
+    assert kinds >= {"audit", "error", "general", "slowquery"}  # RDS.9
     assert {groups[f"{NAME}-audit"]["retentionInDays"]} == {400}
     # RDS makes a missing group as soon as an instance writes to it.
     waits = program.dependencies(f"ClusterInstance::{NAME}-writer")
