@@ -30,6 +30,7 @@ def program(variant: Variant, shared: Shared) -> None:
     )
     aws.backup.Selection(
         "backup-selection",
+        name=name,
         plan_id=plan.id,
         iam_role_arn=shared.role.arn,
         selection_tags=[{"type": "STRINGEQUALS", "key": "stack", "value": variant.name}],
