@@ -28,6 +28,8 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
+from cli.localcloud.provider.rows import ROWS
+from cli.localcloud.provider.schema import schema_of
 from infra.paths import PROJECT_ROOT
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -51,7 +53,7 @@ LANGUAGE_HOST = textwrap.dedent(
     from pulumi.runtime.stack import run_in_stack
 
     configure(Settings(monitor=sys.argv[1], engine=sys.argv[1], project="firstbell",
-                       stack=sys.argv[2], parallel=8, dry_run=True))
+                       stack=sys.argv[2], parallel=8, dry_run=bool(sys.argv[3])))
 
     async def main():
         async def run():
@@ -61,6 +63,23 @@ LANGUAGE_HOST = textwrap.dedent(
     asyncio.new_event_loop().run_until_complete(main())
     """
 )
+
+
+def sample(tree: Any, text: str) -> Any:
+    """A value of a schema's type."""
+    match tree:
+        case "str" | "any":
+            return text
+        case "int" | "float":
+            return 1
+        case "bool":
+            return True
+        case [item]:
+            return [sample(item, text)]
+        case dict() if "*" in tree:
+            return {}
+        case _:
+            return {key: sample(inner, f"{text}-{key}") for key, inner in tree.items()}
 
 
 @dataclass(frozen=True)
@@ -85,8 +104,9 @@ class Recording:
 
 
 class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineServicer):
-    def __init__(self, stack: str, recording: Recording) -> None:
+    def __init__(self, stack: str, recording: Recording, *, applied: bool) -> None:
         self._stack = stack
+        self._applied = applied
         self._recording = recording
         self._root = ""
         self._lock = threading.Lock()
@@ -113,9 +133,24 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
                 frozenset(":".join(urn.rsplit(":", 3)[1:]) for urn in request.dependencies),
                 request.retainOnDelete,
             )
-        return resource_pb2.RegisterResourceResponse(
+        answer = resource_pb2.RegisterResourceResponse(
             urn=urn, id=UNKNOWN if request.custom else "", object=request.object
         )
+        if self._applied and request.custom and request.type in ROWS:
+            answer.id = f"{request.name}-id"
+            given = set(request.object)
+            answer.object.update(
+                {
+                    prop: sample(tree, f"{request.name}-{prop}")
+                    for prop, tree in schema_of(request.type).outputs.items()
+                    if prop not in given
+                }
+                | {
+                    "arn": f"arn:aws:{request.type.split(':')[1].split('/')[0]}:eu-north-1:"
+                    f"123456789012:{request.name}"
+                }
+            )
+        return answer
 
     def RegisterResourceOutputs(  # noqa: N802
         self, request: resource_pb2.RegisterResourceOutputsRequest, context: grpc.ServicerContext
@@ -154,9 +189,9 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
 
 
 @contextmanager
-def _serve(stack: str, recording: Recording) -> Generator[str]:
+def _serve(stack: str, recording: Recording, *, applied: bool) -> Generator[str]:
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
-    monitor = _Monitor(stack, recording)
+    monitor = _Monitor(stack, recording, applied=applied)
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
     engine_pb2_grpc.add_EngineServicer_to_server(monitor, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -168,16 +203,19 @@ def _serve(stack: str, recording: Recording) -> Generator[str]:
 
 
 def run_program(
-    stack: str, config: Mapping[str, Any], environment: Mapping[str, str]
+    stack: str, config: Mapping[str, Any], environment: Mapping[str, str], *, applied: bool = False
 ) -> tuple[Recording, subprocess.CompletedProcess[str]]:
-    """Run the program as a full Pulumi installation would; returns what it registered."""
+    """Run the program as a full Pulumi installation would; returns what it registered.
+
+    With `applied`, as `up` does it: what a resource has only once it exists is made up.
+    """
     recording = Recording()
     values = {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
     }
-    with _serve(stack, recording) as address:
+    with _serve(stack, recording, applied=applied) as address:
         finished = subprocess.run(
-            [sys.executable, "-c", LANGUAGE_HOST, address, stack],
+            [sys.executable, "-c", LANGUAGE_HOST, address, stack, "" if applied else "preview"],
             cwd=PROJECT_ROOT / "infra",
             env={
                 "PATH": os.environ["PATH"],
