@@ -13,7 +13,7 @@ STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | sha256su
 # Two workers: the tests' servers and engines need the rest of a small machine.
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-all setup engine lint bench clean
+.PHONY: help demo test test-all setup engine lint bench scan clean
 
 help:
 	echo 'make demo      set up, and run the main job on the local cloud'
@@ -22,6 +22,7 @@ help:
 	echo 'make setup     virtual environment and Pulumi engine only'
 	echo 'make lint      format, lint and types'
 	echo 'make bench     benchmarks (tests/bench)'
+	echo 'make scan      a third-party scanner over the demo on the local cloud'
 	echo 'make clean     remove what make made; never .firstbell'
 
 demo: setup
@@ -43,6 +44,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+scan: setup
+	$(BIN)/python -m tests.scanner
 
 setup: engine
 
@@ -83,5 +87,5 @@ $(STAMP):
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-scan build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -50,13 +50,6 @@ NOT_APPLICABLE: Final[tuple[NotApplicable, ...]] = (
         "the same of launch templates",
     ),
     NotApplicable(
-        "EC2.172",
-        "EC2 VPC Block Public Access settings should block internet gateway traffic",
-        "a switch of the whole account in a Region, which would cut every other VPC there off from "
-        "the internet, and this stack's own load balancer with it; it is the account owner's, with "
-        "an exclusion for the stack's VPC",
-    ),
-    NotApplicable(
         "RDS.4",
         "RDS cluster snapshots and database snapshots should be encrypted at rest",
         "the program declares no snapshots; those that Aurora and AWS Backup take of a cluster are "

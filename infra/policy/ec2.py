@@ -30,6 +30,7 @@ SECURITY_GROUP: Final = "aws:ec2/securityGroup:SecurityGroup"
 INGRESS_RULE: Final = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 NETWORK_ACL: Final = "aws:ec2/networkAcl:NetworkAcl"
 NETWORK_ACL_RULE: Final = "aws:ec2/networkAclRule:NetworkAclRule"
+BLOCK_PUBLIC_ACCESS: Final = "aws:ec2/vpcBlockPublicAccessOptions:VpcBlockPublicAccessOptions"
 ENCRYPTION_BY_DEFAULT: Final = "aws:ebs/encryptionByDefault:EncryptionByDefault"
 
 ANYWHERE: Final = ("0.0.0.0/0", "::/0")
@@ -201,6 +202,17 @@ def _encrypts_by_default(template: Resource, stack: Stack) -> Faults:
         yield Fault("EBS encryption by default", None, "turn it on (firstbell:platform/account)")
 
 
+def _blocks_public_access(vpc: Resource, stack: Stack) -> Faults:
+    """A setting of the account in a Region; the stack's own VPC is excluded from it by name."""
+    modes = [each.get("internetGatewayBlockMode") for each in stack.of(BLOCK_PUBLIC_ACCESS)]
+    if not set(modes) & {"block-bidirectional", "block-ingress"}:
+        yield Fault(
+            "VPC Block Public Access",
+            modes or None,
+            "turn it on (firstbell:platform/network/block_public_access)",
+        )
+
+
 CONTROLS: Final[tuple[Control, ...]] = (
     StackControl(
         "EC2.2",
@@ -308,6 +320,12 @@ CONTROLS: Final[tuple[Control, ...]] = (
         "EC2 launch templates should use Instance Metadata Service Version 2 (IMDSv2)",
         (LAUNCH_TEMPLATE,),
         _requires_tokens,
+    ),
+    StackControl(
+        "EC2.172",
+        "EC2 VPC Block Public Access settings should block internet gateway traffic",
+        (VPC,),
+        _blocks_public_access,
     ),
     ResourceControl(
         "EC2.181",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import boto3
@@ -24,6 +27,21 @@ T = TypeVar("T")
 _ONE_AT_A_TIME: Final = threading.Lock()
 # Connections one client keeps open: as many as the provider serves calls at once.
 CONNECTIONS = 32
+
+
+# Names a file to which every request is added, a JSON object a line; for tests.
+REQUESTS: Final = "FIRSTBELL_REQUESTS"
+
+
+def _log(file: Path, operation: str, request: dict[str, Any]) -> None:
+    line = json.dumps({"operation": operation, "request": request}, default=str)
+    with file.open("a") as log:
+        log.write(line + "\n")
+
+
+def _camel(operation: str) -> str:
+    """`create_db_instance` -> `CreateDBInstance`, as AWS writes it."""
+    return "".join("DB" if part == "db" else part.title() for part in operation.split("_"))
 
 
 class AwsError(Exception):
@@ -107,6 +125,8 @@ class Cloud:
             AwsError: AWS would refuse the request, or the local cloud did.
         """
         self.check(service, operation, request)
+        if log := os.environ.get(REQUESTS):
+            _log(Path(log), f"{service}:{_camel(operation)}", request)
         send = getattr(self.client(service), operation)
         try:
             with _ONE_AT_A_TIME:

@@ -36,6 +36,7 @@ ACL = "aws:ec2/networkAcl:NetworkAcl"
 DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 FLOW_LOG = "aws:ec2/flowLog:FlowLog"
 EBS = "aws:ebs/encryptionByDefault:EncryptionByDefault"
+BLOCK_PUBLIC = "aws:ec2/vpcBlockPublicAccessOptions:VpcBlockPublicAccessOptions"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 LISTENER = "aws:lb/listener:Listener"
 TARGETS = "aws:lb/targetGroup:TargetGroup"
@@ -127,6 +128,7 @@ def network() -> list[Resource]:
             ],
         ),
         resource(EBS, "account", enabled=True),
+        resource(BLOCK_PUBLIC, "account", internetGatewayBlockMode="block-bidirectional"),
     ]
 
 

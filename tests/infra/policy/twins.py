@@ -193,6 +193,7 @@ TWINS: dict[str, Twin] = dict(
         endpoint("EC2.57", "ssm"),
         endpoint("EC2.58", "ssm-contacts"),
         endpoint("EC2.60", "ssm-incidents"),
+        twin("EC2.172", sound.BLOCK_PUBLIC, "internetGatewayBlockMode", "off"),
         twin("EC2.170", sound.TEMPLATE, "metadataOptions.httpTokens", None, also="EC2.8"),
         twin(
             "EC2.181", sound.TEMPLATE, "blockDeviceMappings.0.ebs.encrypted", "false", also="EC2.3"
