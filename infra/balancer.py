@@ -13,7 +13,7 @@ from infra.settings.tiers import TierSettings
 
 # TLS 1.3 with 1.2 for older browsers: what Elastic Load Balancing recommends. ELB user guide,
 # "Security policies for your Application Load Balancer".
-TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 HTTPS = 443
 # AWS evaluates rules from the lowest number and knows priorities up to 50000.
 LAST_PRIORITY = 50_000
