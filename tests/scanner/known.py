@@ -56,7 +56,12 @@ class Known:
 
 
 def holds(sent: Any, wanted: Any) -> bool:
-    """Whether `sent` has at least what is wanted; a list has an item for each wanted one."""
+    """Whether `sent` has at least what is wanted; a list has an item for each wanted one.
+
+    "*" stands for any value, where a name is made up when it is sent.
+    """
+    if wanted == "*":
+        return sent not in (None, "", [], {})
     if isinstance(wanted, Mapping):
         return isinstance(sent, Mapping) and all(
             key in sent and holds(sent[key], value) for key, value in wanted.items()

@@ -59,6 +59,9 @@ def test_a_request_holds_what_is_wanted_in_any_order() -> None:
     assert holds({"a": [{"b": 1}, {"b": 2, "c": 3}]}, {"a": [{"b": 2}]})
     assert not holds({"a": [{"b": 1}]}, {"a": [{"b": 2}]})
     assert not holds({"a": 1}, {"a": 1, "b": 1})
+    assert holds({"a": "made-up-1"}, {"a": "*"})
+    assert not holds({"b": 1}, {"a": "*"})
+    assert not holds({"a": ""}, {"a": "*"})
 
 
 def test_every_committed_entry_has_a_reason_and_a_request() -> None:
