@@ -13,13 +13,14 @@ from cli import live
 from cli.live import LiveTarget
 from cli.stack import OpenStack
 from infra import clock
-from infra.errors import InputError
+from infra.errors import InputError, Problem
 from infra.scheduling import bounds_for, plan_in_force
 from infra.season import simulate
-from infra.season.capacity import Need
+from infra.season.capacity import Need, left_over, worker_hours
 from infra.season.compile import read_action
 from infra.season.grid import Grid, minute_of, moment_of
-from infra.season.plan import Plan, Prepared, prepare, read_season
+from infra.season.plan import Bounds, Plan, Prepared, prepare, read_season
+from infra.season.season_file import Season
 
 MISSING_WHY: Final = "the state knows no such group or scalable target, or the cloud has lost it"
 
@@ -95,7 +96,7 @@ class TargetStatus:
         }
 
 
-def _season(stack: OpenStack, now: datetime) -> tuple[Plan, Prepared]:
+def _season(stack: OpenStack, now: datetime) -> tuple[Season, Plan, Prepared]:
     settings = stack.settings
     found = plan_in_force(settings, now)
     if found is None or settings.season_file is None:
@@ -112,7 +113,7 @@ def _season(stack: OpenStack, now: datetime) -> tuple[Plan, Prepared]:
         start=plan.covers_from,
         end=plan.covers_to,
     )
-    return plan, prepared
+    return season, plan, prepared
 
 
 def verify(stack: OpenStack) -> list[TargetVerdict]:
@@ -124,9 +125,75 @@ def verify(stack: OpenStack) -> list[TargetVerdict]:
         InputError: the stack has no season, or its plan does not hold.
     """
     now = clock.now(stack.settings.cloud)
-    _, prepared = _season(stack, now)
+    season, plan, prepared = _season(stack, now)
     found = live.read(stack)
-    return [_verdict(need, found.get(need.name), prepared.grid, now) for need in prepared.needs]
+    verdicts = [_verdict(need, found.get(need.name), prepared.grid, now) for need in prepared.needs]
+    return verdicts + [
+        lent_verdict(season, name, found, prepared, bounds=plan.targets[name].bounds, now=now)
+        for name, target in season.capacity.items()
+        if not target.from_demand
+    ]
+
+
+def lent_verdict(
+    season: Season,
+    name: str,
+    found: Mapping[str, LiveTarget],
+    prepared: Prepared,
+    *,
+    bounds: Bounds,
+    now: datetime,
+) -> TargetVerdict:
+    """What counts down has no least: its live actions must leave the others what is theirs.
+
+    `bounds` are the hard ones of the target; those of now are in `found`.
+    """
+    target = found.get(name)
+    grid = prepared.grid
+    start = max(grid.start, minute_of(now))
+    count = grid.start + grid.count - start
+    if target is None:
+        problem = f"nothing live is called {name}: {MISSING_WHY}"
+        return TargetVerdict(name, 0, count, 0, (), (problem,))
+    problems: list[Problem] = []
+    if season.capacity[name].against:
+        floors = {
+            other: simulate.play_floor(
+                list(item.actions.values()), start=start, count=count, initial=item.bounds.min
+            ).nominal
+            for other, item in found.items()
+        }
+        need = left_over(season, name, floors, bounds, problems)
+        units = None if need is None else need.units
+    else:
+        need = worker_hours(season, name, prepared.kinds, prepared.seen, bounds, problems=problems)
+        units = None if need is None else need.units[start - grid.start :][:count]
+    if need is None or need.top is None or units is None:
+        said = tuple(f"{problem.where}: {problem.what}" for problem in problems)
+        return TargetVerdict(name, len(target.actions), count, 0, (), said)
+    top = need.top
+    # Levels, as the planner counts: what is given back, up from 0 (-1 would say "unchanged").
+    levels = [
+        {**request, "MinSize": max(top - int(request.get("MaxSize", top)), 0)}
+        for request in target.actions.values()
+    ]
+    played = simulate.play_floor(
+        levels, start=start, count=count, initial=top - min(target.bounds.max, top)
+    )
+    given_back = simulate.in_service(played.worst, need.boot_minutes)
+    return TargetVerdict(
+        name,
+        len(target.actions),
+        count,
+        top,
+        (),
+        tuple(
+            f"from {moment_of(gap.start):%Y-%m-%d %H:%M} for {gap.end - gap.start} minutes: may "
+            f"have {top - gap.required} at times, and its live actions leave it up to "
+            f"{top - gap.in_service}"
+            for gap in simulate.gaps(units, given_back, start)
+        ),
+    )
 
 
 def _verdict(need: Need, target: LiveTarget | None, grid: Grid, now: datetime) -> TargetVerdict:
@@ -169,12 +236,13 @@ def status(stack: OpenStack) -> list[TargetStatus]:
         InputError: the stack has no season, or its plan does not hold.
     """
     now = clock.now(stack.settings.cloud)
-    _, prepared = _season(stack, now)
+    season, _, prepared = _season(stack, now)
     found = live.read(stack)
+    needs = {need.name: need for need in prepared.needs}
     return [
-        _status(stack, found[need.name], need, prepared.grid, now)
-        for need in prepared.needs
-        if need.name in found
+        _status(stack, found[name], name, needs.get(name), grid=prepared.grid, now=now)
+        for name in season.capacity
+        if name in found
     ]
 
 
@@ -182,11 +250,17 @@ WEEK_MINUTES: Final = 7 * 24 * 60
 
 
 def _status(
-    stack: OpenStack, target: LiveTarget, need: Need, grid: Grid, now: datetime
+    stack: OpenStack,
+    target: LiveTarget,
+    name: str,
+    need: Need | None,
+    *,
+    grid: Grid,
+    now: datetime,
 ) -> TargetStatus:
-    minute, required = minute_of(now), need.units
+    """`need` is None for what has no least: staging against the season, and worker hours."""
+    minute = minute_of(now)
     start = max(grid.start, minute)
-    ahead = required[start - grid.start : start - grid.start + WEEK_MINUTES]
     played = simulate.play_floor(
         list(target.actions.values()),
         start=minute,
@@ -195,10 +269,12 @@ def _status(
     ).nominal
     changes = np.flatnonzero(played != target.bounds.min)
     change = int(changes[0]) if len(changes) else None
+    required = np.zeros(0, dtype=np.int64) if need is None else need.units
+    ahead = required[start - grid.start : start - grid.start + WEEK_MINUTES]
     peak = int(np.argmax(ahead)) if len(ahead) else None
-    inside = grid.start <= minute < grid.start + grid.count
+    inside = need is not None and grid.start <= minute < grid.start + grid.count
     return TargetStatus(
-        target=need.name,
+        target=name,
         floor=target.bounds.min,
         in_service=live.in_service(stack, target),
         required=int(required[minute - grid.start]) if inside else None,
@@ -211,7 +287,7 @@ def _status(
 
 def required_at(stack: OpenStack, moment: datetime) -> Mapping[str, int]:
     """Units that the season requires of each target at a moment within the plan."""
-    _, prepared = _season(stack, moment)
+    _, _, prepared = _season(stack, moment)
     return {
         need.name: int(need.units[minute_of(moment) - prepared.grid.start])
         for need in prepared.needs

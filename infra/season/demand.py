@@ -92,11 +92,29 @@ def forecast(
         where = f"demand/bursts/{burst.name or index + 1}"
         if burst.market is not None and burst.market not in by_market:
             problems.append(Problem(f"{where}/market", f"there is no market {burst.market!r}"))
-        elif not starts.get(burst.name):
+        elif not starts.get(burst.name) and not _ever(season, burst, kinds):
             problems.append(_never(where, season, burst))
     return Forecast(
-        by_market, {name: np.array(sorted(found)) for name, found in starts.items()}, tuple(notes)
+        by_market,
+        {name: np.array(sorted(found), dtype=np.int64) for name, found in starts.items()},
+        tuple(notes),
     )
+
+
+def _ever(season: Season, burst: Burst, kinds: Mapping[str, Kinds]) -> bool:
+    """Whether it happens in the horizon, of which only a part may be planned."""
+    return any(
+        day in season.horizon and _counts(market, burst, day)
+        for market in season.markets
+        if burst.market in (None, market.name)
+        for day in burst_days(burst, kinds[market.name])
+    )
+
+
+def _counts(market: Market, burst: Burst, day: date) -> bool:
+    """Whether the day is one on which it is meant to happen."""
+    in_term = market.terms is None or any(day in term for term in market.terms)
+    return in_term or burst.days == "all"
 
 
 def _never(where: str, season: Season, burst: Burst) -> Problem:
@@ -356,7 +374,6 @@ def _add_burst(
         if last <= 0 or first >= grid.count:
             continue
         rate[max(first, 0) : max(last, 0)] += rates[max(-first, 0) : grid.count - first]
-        in_term = market.terms is None or any(day in term for term in market.terms)
-        if in_term or burst.days == "all":
+        if _counts(market, burst, day):
             starts.append(minute - grid.start)
     return starts

@@ -63,6 +63,7 @@ class Firstbell:
     stacks: Path
     home: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    region: str = "eu-north-1"
 
     def __call__(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         finished = subprocess.run(
@@ -94,7 +95,7 @@ class Firstbell:
         """A boto3 client, as somebody would use who changes things behind the stack's back."""
         cloud = server.running()
         assert cloud is not None
-        return cloud.client(service, "eu-north-1")
+        return cloud.client(service, self.region)
 
 
 @pytest.fixture

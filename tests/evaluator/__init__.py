@@ -3,7 +3,9 @@
 Imports nothing of `infra.season`, so that a mistake there cannot hide here.
 """
 
+from tests.evaluator.lent import find_excess
 from tests.evaluator.replay import Gap, evaluate
+from tests.evaluator.required import required_units
 from tests.evaluator.rules import rule_violations
 
-__all__ = ["Gap", "evaluate", "rule_violations"]
+__all__ = ["Gap", "evaluate", "find_excess", "required_units", "rule_violations"]

@@ -59,15 +59,14 @@ def required_units(season_file: Path) -> list[Required]:
     )
     default_zone = str(season["timezone"])
     first, last = _span(season["horizon"]).first, _span(season["horizon"]).last
-    start = _midnight(first, ZoneInfo(default_zone))
-    minutes = (_midnight(last + DAY, ZoneInfo(default_zone)) - start) // MINUTE
+    start, minutes = horizon_of(season)
 
     demand = _keys(
         season["demand"],
         {"profiles", "bursts", "requests_per_login", "surge_factor", "growth", "quantile"},
         "demand",
     )
-    surge = _number(demand.get("surge_factor", 1))
+    surge = number(demand.get("surge_factor", 1))
     rates: dict[str, Curve] = {}
     for node in _list(season["markets"]):
         market = _Market(node, default_zone, first - DAY, last + DAY)
@@ -79,30 +78,57 @@ def required_units(season_file: Path) -> list[Required]:
         target = _keys(
             node,
             {"kind", "requests_per_second", "utilisation", "floor_utilisation", "boot", "source"}
-            | {"min", "max", "markets", "share", "zones", "zone_loss", "min_run", "warm_pool"},
+            | {"min", "max", "markets", "share", "zones", "zone_loss", "min_run", "warm_pool"}
+            | {"against", "units", "core_units", "jobs"},
             f"capacity.{name}",
         )
+        if target.get("against") or target["kind"] == "worker-hours":
+            continue  # it has no least, but a most: see `lent`
         chosen = cast("Sequence[str]", target.get("markets", list(rates)))
         forecast = np.sum([rates[market] for market in chosen], axis=0)
-        forecast *= _number(target.get("share", 1))
-        hard_limit = _number(target["requests_per_second"]) / _number(
-            target.get("utilisation", 0.6)
-        )
-        per_unit = hard_limit * _number(target.get("floor_utilisation", 0.75))
+        forecast *= number(target.get("share", 1))
+        hard_limit = number(target["requests_per_second"]) / number(target.get("utilisation", 0.6))
+        per_unit = hard_limit * number(target.get("floor_utilisation", 0.75))
         # A millionth of a unit is rounding, not demand.
         units = np.ceil(forecast / per_unit - 1e-6).astype(np.int64)
         if target.get("zone_loss"):
-            units = _with_a_zone_to_lose(units, int(_number(target.get("zones", 3))))
-        boot = target["boot"] if target.get("warm_pool") is None else target["warm_pool"]
+            units = _with_a_zone_to_lose(units, int(number(target.get("zones", 3))))
+        boot = target.get("boot", "5m") if target.get("warm_pool") is None else target["warm_pool"]
         required.append(
             Required(
                 name=name,
                 start=start,
-                units=np.maximum(units, int(_number(target.get("min", 0)))),
+                units=np.maximum(units, int(number(target.get("min", 0)))),
                 boot_minutes=math.ceil(_minutes(boot)),
             )
         )
     return required
+
+
+def horizon_of(season: Node) -> tuple[datetime, int]:
+    """When the season's horizon begins, and how many minutes it has."""
+    span, zone = _span(season["horizon"]), ZoneInfo(str(season["timezone"]))
+    start = _midnight(span.first, zone)
+    return start, (_midnight(span.last + DAY, zone) - start) // MINUTE
+
+
+def units_of(target: Node) -> int:
+    """What a target that counts down has when nothing stands against it."""
+    return min(int(number(target["units"])), int(number(target.get("max", target["units"]))))
+
+
+def core_minutes(season: Node, start: datetime, minutes: int) -> NDArray[np.bool_]:
+    """Whether each minute from `start` lies in the core hours of a market's school day."""
+    core = np.zeros(minutes, dtype=np.bool_)
+    span = _span(season["horizon"])
+    for node in _list(season["markets"]):
+        hours = cast("Node | None", cast(Node, node).get("core_hours"))
+        if hours is not None:
+            market = _Market(node, str(season["timezone"]), span.first - DAY, span.last + DAY)
+            day, minute = market.local_minutes(start, minutes)
+            school = np.array([base == "school" for base in market.base])
+            core |= school[day] & (_clock(hours["from"]) <= minute) & (minute < _clock(hours["to"]))
+    return core
 
 
 def _with_a_zone_to_lose(units: NDArray[np.int64], zones: int) -> NDArray[np.int64]:
@@ -127,12 +153,12 @@ class _Market:
         market = _keys(
             node,
             {"name", "timezone", "users", "weekend", "holidays", "terms", "breaks", "periods"}
-            | {"exceptions", "profiles", "source"},
+            | {"exceptions", "profiles", "core_hours", "source"},
             "markets",
         )
         self.name = str(market["name"])
         self.zone = ZoneInfo(str(market.get("timezone", default_zone)))
-        self.users = _number(market.get("users", 0))
+        self.users = number(market.get("users", 0))
         self.profiles = cast("Node | None", market.get("profiles"))
         self.days = [first + n * DAY for n in range((last - first).days + 1)]
         weekend = cast("Sequence[str]", market.get("weekend", ["sat", "sun"]))
@@ -171,7 +197,7 @@ class _Market:
     def _special(self, n: int, rule: Node) -> None:
         self.kinds[n] = str(rule["kind"])
         factor = rule.get("factor")
-        self.factors[n] = None if factor is None else _number(factor)
+        self.factors[n] = None if factor is None else number(factor)
 
     def local_minutes(self, start: datetime, minutes: int) -> tuple[NDArray[np.int64], ...]:
         """Index into `days` and local minute of the day, for each minute from `start`."""
@@ -210,7 +236,7 @@ def _profile_rate(market: _Market, demand: Node, start: datetime, minutes: int) 
 
 def _steps(points: Node) -> Curve:
     """1,440 values of `local time: value`, each holding until the next, over midnight too."""
-    times = sorted((_clock(at), _number(value)) for at, value in points.items())
+    times = sorted((_clock(at), number(value)) for at, value in points.items())
     values = np.full(1440, times[-1][1])
     for at, value in times:
         values[at:] = value
@@ -220,7 +246,7 @@ def _steps(points: Node) -> Curve:
 def _burst_rate(market: _Market, demand: Node, start: datetime, minutes: int) -> Curve:
     """Requests per second from the declared bursts."""
     rate = np.zeros(minutes)
-    per_login = _number(demand.get("requests_per_login", 10))
+    per_login = number(demand.get("requests_per_login", 10))
     for item in _list(demand.get("bursts")):
         burst = _keys(
             item,
@@ -230,7 +256,7 @@ def _burst_rate(market: _Market, demand: Node, start: datetime, minutes: int) ->
         )
         if burst.get("market", market.name) != market.name:
             continue
-        requests = _number(burst.get("requests", 0)) + per_login * _number(burst.get("logins", 0))
+        requests = number(burst.get("requests", 0)) + per_login * number(burst.get("logins", 0))
         wave = _wave(burst, requests)
         for day, base, kind in zip(market.days, market.base, market.kinds, strict=True):
             if _burst_on(burst, day, base, kind):
@@ -248,7 +274,7 @@ def _burst_rate(market: _Market, demand: Node, start: datetime, minutes: int) ->
 def _wave(burst: Node, requests: float) -> Curve:
     """Requests per second of a burst, minute by minute, `widen` minutes added on both sides."""
     over = _minutes(burst["over"])
-    shape = [_number(share) for share in _list(burst.get("shape"))] or [1.0]
+    shape = [number(share) for share in _list(burst.get("shape"))] or [1.0]
     edges = np.linspace(0, over, len(shape) + 1)
     arrived = np.concatenate([[0.0], np.cumsum(shape)]) / sum(shape) * requests
     whole = np.arange(math.ceil(over) + 1)
@@ -319,7 +345,8 @@ def _date(value: object) -> date:
     return value if isinstance(value, date) else date.fromisoformat(str(value))
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """A number of the file."""
     return float(cast("int | float | str", value))
 
 

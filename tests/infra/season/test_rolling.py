@@ -38,6 +38,25 @@ def live(plan: Plan, now: datetime) -> dict[str, list[dict[str, object]]]:
     }
 
 
+def test_a_part_without_the_bursts_of_another_part_is_planned(month: Season, write: Write) -> None:
+    month["demand"]["bursts"] = [
+        {"name": "exam", "days": ["mon"], "from": "2026-09-28", "to": "2026-09-28", "at": "10:00",
+         "logins": 9000, "over": "10m"},
+    ]  # fmt: skip
+    season = read_season(write(month))
+    without, with_it = (
+        build_plan(season, start=start, end=end).targets["web"].verdict["peak"]
+        for start, end in (
+            (date(2026, 9, 7), date(2026, 9, 20)),
+            (date(2026, 9, 21), date(2026, 10, 4)),
+        )
+    )
+    assert isinstance(without, int)
+    assert isinstance(with_it, int)
+    # 90,000 requests in 600 seconds, 25 an instance.
+    assert with_it >= without + 6
+
+
 def test_the_second_part_takes_over_with_the_first_ones_remaining_actions(
     month: Season, write: Write
 ) -> None:

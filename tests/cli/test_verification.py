@@ -1,0 +1,48 @@
+"""What is planned against the season is verified from its live actions as well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cli.live import LiveTarget
+from cli.verification import TargetVerdict, lent_verdict
+from infra.paths import PROJECT_ROOT
+from infra.season.plan import Bounds, prepare, read_plan, read_season
+
+NOW = datetime(2026, 12, 7, 8, tzinfo=UTC)
+
+
+def verdict(more: int) -> TargetVerdict:
+    """Of the committed stack's staging tier, each action of which takes `more` instances."""
+    path = PROJECT_ROOT / "stacks" / "seasons" / "infomentor.yaml"
+    season, plan = read_season(path), read_plan(path.with_suffix(".plan.json"))
+
+    def live(name: str, at_now: Bounds, extra: int) -> LiveTarget:
+        actions: dict[str, dict[str, Any]] = {
+            str(number): {**action, "MaxSize": int(str(action.get("MaxSize", 60))) + extra}
+            for number, action in enumerate(plan.targets[name].actions)
+        }
+        return LiveTarget("autoscaling-group", name, at_now, actions)
+
+    found = {
+        "web": live("web", Bounds(34, 60), 0),
+        "staging": live("staging", Bounds(4, 4), more),
+    }
+    bounds = plan.targets["staging"].bounds
+    prepared = prepare(season)
+    return lent_verdict(season, "staging", found, prepared, bounds=bounds, now=NOW)
+
+
+@pytest.mark.parametrize(("more", "holds"), [(0, True), (1, False)])
+def test_staging_that_takes_one_instance_too_many_is_found(more: int, holds: bool) -> None:
+    found = verdict(more)
+    assert found.holds is holds
+    if not holds:
+        # From 12:02 to 15:32 in Stockholm: 15 allowed and then 10, one more of each taken.
+        assert found.problems[0] == (
+            "from 2026-12-07 11:02 for 210 minutes: may have 10 at times, and its live actions "
+            "leave it up to 16"
+        )

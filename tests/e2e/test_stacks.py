@@ -1,0 +1,204 @@
+"""The stacks that tell a story: each document's commands in their order, on the local cloud.
+
+A stack lives once in a test: planned, applied, looked at where the story has its point, drifted,
+repaired and destroyed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.localcloud import server
+from infra.paths import PROJECT_ROOT
+from tests.e2e.conftest import Firstbell
+from tests.evaluator import evaluate, find_excess, required_units
+
+Check = Callable[[Firstbell], None]
+
+
+@pytest.fixture
+def committed(stacks: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Firstbell]:
+    """A copy of the project's stacks, where nobody has planned or applied anything."""
+    shutil.copytree(PROJECT_ROOT / "stacks", stacks, dirs_exist_ok=True)
+    monkeypatch.chdir(stacks.parent)
+    yield Firstbell(stacks, home)
+    server.stop()
+
+
+def commands(name: str) -> list[str]:
+    text = (PROJECT_ROOT / "docs" / "stacks" / f"{name}.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def live(firstbell: Firstbell, name: str, after: Mapping[str, Check]) -> None:
+    """Run every command of a stack's document, and what is to be looked at after some of them."""
+    shown = commands(name)
+    assert set(after) <= set(shown), "a check stands after a command that nobody runs"
+    for command in shown:
+        program, *arguments = shlex.split(command)
+        assert program == "firstbell"
+        firstbell(*arguments)
+        if check := after.get(command):
+            check(firstbell)
+
+
+def group(firstbell: Firstbell, name: str) -> dict[str, Any]:
+    groups = firstbell.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    (found,) = (g for g in groups if g["AutoScalingGroupName"].startswith(name))
+    return found
+
+
+def actions(firstbell: Firstbell, stack: str, names: list[str]) -> dict[str, list[Any]]:
+    """The live actions by season target, read with boto3 and nothing of ours."""
+    pages = firstbell.client("autoscaling").get_paginator("describe_scheduled_actions").paginate()
+    of_groups = [action for page in pages for action in page["ScheduledUpdateGroupActions"]]
+    database = firstbell.client("application-autoscaling").get_paginator(
+        "describe_scheduled_actions"
+    )
+    return {
+        name: [a for a in of_groups if a["AutoScalingGroupName"].startswith(f"{stack}-{name}")]
+        for name in names
+    } | {
+        "database": [
+            action
+            for page in database.paginate(ServiceNamespace="rds")
+            for action in page["ScheduledActions"]
+        ]
+    }
+
+
+def targets(firstbell: Firstbell, stack: str) -> dict[str, dict[str, Any]]:
+    return {t["target"]: t for t in firstbell.json("status", "-s", stack)["targets"]}
+
+
+def judged(firstbell: Firstbell, stack: str, names: list[str], since: datetime) -> None:
+    """The second evaluator finds no gap in the live actions, and nothing that takes too much."""
+    season = firstbell.stacks / "seasons" / f"{stack}.yaml"
+    found = actions(firstbell, stack, names)
+    assert all(found[name] for name in names)
+    initial = {name: group(firstbell, f"{stack}-{name}")["MinSize"] for name in names}
+    initial["database"] = 1
+    assert evaluate(season, found, since=since, initial=initial) == []
+    assert find_excess(season, found, since=since, initial=initial) == []
+
+
+def broken_and_repaired(firstbell: Firstbell, stack: str, tier: str) -> None:
+    """A floor lowered and an action deleted by hand are named by `drift` and put right by `up`."""
+    autoscaling = firstbell.client("autoscaling")
+    before = group(firstbell, f"{stack}-{tier}")
+    name = before["AutoScalingGroupName"]
+    gone = autoscaling.describe_scheduled_actions(AutoScalingGroupName=name)[
+        "ScheduledUpdateGroupActions"
+    ][0]["ScheduledActionName"]
+    autoscaling.delete_scheduled_action(AutoScalingGroupName=name, ScheduledActionName=gone)
+    autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=before["MinSize"] - 1)
+    differences = firstbell.json("drift", "-s", stack, code=7)["differences"]
+    named = {(entry["name"], entry["property"]) for entry in differences}
+    assert named == {(gone, "the resource"), (f"{stack}-{tier}", "minSize")}
+    assert len(firstbell.json("up", "-s", stack)["repaired"]) == 1
+    assert group(firstbell, f"{stack}-{tier}")["MinSize"] == before["MinSize"]
+    assert firstbell.json("drift", "-s", stack)["differences"] == []
+
+
+def nothing_is_left(firstbell: Firstbell) -> None:
+    assert firstbell.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    assert firstbell.client("rds").describe_db_clusters()["DBClusters"] == []
+    vpcs = firstbell.client("ec2").describe_vpcs()["Vpcs"]
+    assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
+
+
+def test_elyco_has_its_tier_up_before_ten_to_nine_and_back_afterwards(
+    committed: Firstbell,
+) -> None:
+    def before_the_burst(firstbell: Firstbell) -> None:
+        found = targets(firstbell, "elyco")
+        # 20,000 logins x 10 requests in 600 s, and 160 requests/s of the morning; 25 an instance.
+        assert found["nantes"]["in_service"] >= 20
+        assert found["nantes"]["in_service"] >= found["nantes"]["required"]
+        # The shared tier has nothing to do with it.
+        assert found["web"]["in_service"] <= 3
+
+    def afterwards(firstbell: Firstbell) -> None:
+        found = targets(firstbell, "elyco")["nantes"]
+        assert (found["required"], found["in_service"]) == (7, 7)
+
+    committed.region = "eu-west-3"
+    live(
+        committed,
+        "elyco",
+        {
+            "firstbell up -s elyco": lambda firstbell: judged(
+                firstbell, "elyco", ["web", "nantes"], datetime(2026, 8, 20, tzinfo=UTC)
+            ),
+            "firstbell local advance --to 2026-09-08T06:49Z": before_the_burst,
+            "firstbell local advance --to 2026-09-08T07:40Z": afterwards,
+            "firstbell drift -s elyco": lambda firstbell: broken_and_repaired(
+                firstbell, "elyco", "nantes"
+            ),
+            "firstbell destroy -s elyco --yes": nothing_is_left,
+        },
+    )
+
+
+def test_infomentor_lends_to_staging_only_what_production_gives_back(
+    committed: Firstbell,
+) -> None:
+    def off_season(firstbell: Firstbell) -> None:
+        found = targets(firstbell, "infomentor")
+        assert (found["web"]["in_service"], found["staging"]["in_service"]) == (2, 16)
+
+    def in_the_grades(firstbell: Firstbell) -> None:
+        found = targets(firstbell, "infomentor")
+        web, staging = found["web"]["in_service"], found["staging"]["in_service"]
+        assert web >= found["web"]["required"] >= 25
+        assert staging < 16
+        assert web + staging <= 40
+
+    live(
+        committed,
+        "infomentor",
+        {
+            "firstbell up -s infomentor": lambda firstbell: judged(
+                firstbell, "infomentor", ["web", "staging"], datetime(2026, 8, 9, tzinfo=UTC)
+            ),
+            "firstbell local advance --to 2026-12-07T08:00Z": in_the_grades,
+            "firstbell season show -s infomentor --week 2026-12-07": off_season,
+            "firstbell drift -s infomentor": lambda firstbell: broken_and_repaired(
+                firstbell, "infomentor", "web"
+            ),
+            "firstbell destroy -s infomentor --yes": nothing_is_left,
+        },
+    )
+
+
+def test_the_grading_weeks_of_five_countries_add_up() -> None:
+    """20 January 2027: half-year grades in Iceland, Germany and Switzerland, school in the others.
+
+    At 09:00 UTC it is 09:00 in Iceland and England, 10:00 elsewhere: 0.9 requests/s per 1,000 users
+    in all five, times 2.5, 2 and 2.5 where they grade.
+    """
+    season = PROJECT_ROOT / "stacks" / "seasons" / "infomentor.yaml"
+    web = next(target for target in required_units(season) if target.name == "web")
+
+    def needed(month: int, day: int) -> int:
+        return int(
+            web.units[
+                (datetime(2027, month, day, 9, tzinfo=UTC) - web.start) // timedelta(minutes=1)
+            ]
+        )
+
+    users = 30 * 2.5 + 250 + 100 * 2 + 60 * 2.5 + 120
+    assert needed(1, 20) == math.ceil(users * 0.9 / 25)
+    # The week before, Germany does not grade yet; two weeks later nobody does.
+    assert needed(1, 13) == math.ceil((users - 100) * 0.9 / 25)
+    assert needed(2, 3) == math.ceil((30 + 250 + 100 + 60 + 120) * 0.9 / 25)
