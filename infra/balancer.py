@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.log_bucket import BALANCER_PREFIX, LogBucket
 from infra.settings.tiers import TierSettings
 
 # TLS 1.3 with 1.2 for older browsers: what Elastic Load Balancing recommends. ELB user guide,
@@ -46,7 +47,8 @@ def rule_priorities(tiers: Mapping[str, TierSettings]) -> dict[str, int]:
 class BalancerArgs:
     """Without `certificate_arn` a certificate for `domain` is requested from ACM.
 
-    AWS refuses a balancer that faces the internet before its VPC does: `internet` is waited for.
+    AWS refuses a balancer that faces the internet before its VPC does, and a log bucket that does
+    not let it in yet: `internet` and `logs` are waited for.
     """
 
     vpc_id: pulumi.Input[str]
@@ -54,6 +56,7 @@ class BalancerArgs:
     domain: str
     certificate_arn: str | None
     deletion_protection: bool
+    logs: LogBucket
     internet: pulumi.Resource
     tags: Mapping[str, str]
 
@@ -106,8 +109,11 @@ class Balancer(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
             enable_deletion_protection=args.deletion_protection,
+            access_logs=aws.lb.LoadBalancerAccessLogsArgs(
+                bucket=args.logs.bucket, prefix=BALANCER_PREFIX, enabled=True
+            ),
             tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.internet]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.internet, args.logs.ready]),
         )
         listener = aws.lb.Listener(
             f"{name}-https",

@@ -17,6 +17,7 @@ from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
 from infra.files import Files, FilesArgs
+from infra.log_bucket import LogBucket, LogBucketArgs
 from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
@@ -126,6 +127,14 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    logs = LogBucket(
+        f"{stack}-logs",
+        LogBucketArgs(
+            keep_days=platform.balancer.access_log_days,
+            protected=platform.database.deletion_protection,
+            tags=tags,
+        ),
+    )
     balancer = Balancer(
         stack,
         BalancerArgs(
@@ -134,6 +143,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             domain=platform.domain,
             certificate_arn=platform.certificate_arn,
             deletion_protection=platform.database.deletion_protection,
+            logs=logs,
             internet=network.internet,
             tags=tags,
         ),

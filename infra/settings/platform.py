@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from infra.settings.account import AccountSettings
 from infra.settings.backup import BackupSettings
+from infra.settings.balancer import BalancerSettings
 from infra.settings.base import Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
@@ -28,6 +29,7 @@ class PlatformSettings(Settings):
     owner: str = "platform"
     account: AccountSettings = AccountSettings.model_validate({})
     network: NetworkSettings = NetworkSettings.model_validate({})
+    balancer: BalancerSettings = BalancerSettings.model_validate({})
     tiers: dict[Name, TierSettings] = Field(
         default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1
     )
