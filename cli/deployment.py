@@ -7,12 +7,13 @@ them with the floor that the schedule implies, and `up` puts them right after th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cli import live, policy
+from cli import lifecycle, live, policy, protection
+from cli.lifecycle import Effect
 from cli.localcloud import server
 from cli.recovery import Recovery
 from cli.stack import Change, OpenStack, Outcome, Progress
@@ -44,10 +45,12 @@ SOON_MINUTES: Final = 15
 
 @dataclass(frozen=True)
 class Previewed:
-    """What `up` would do, what the season's plan warns of, and how the controls come out."""
+    """What `up` would do, what the season's plan warns of, what becomes of what is there, and how
+    the controls come out."""
 
     outcome: Outcome
     warnings: list[str]
+    effects: list[Effect]
     controls: Report
 
 
@@ -116,20 +119,31 @@ def preview(stack: OpenStack, progress: Progress) -> Previewed:
     season = read_season_of(stack.settings, now)
     planned = stack.preview(progress)
     controls = policy.judge(stack.name, planned.resources, now.date())
-    return Previewed(planned.outcome, list(season.warnings), controls)
+    effects = lifecycle.effects(planned.outcome)
+    return Previewed(planned.outcome, list(season.warnings), effects, controls)
 
 
-def up(stack: OpenStack, progress: Progress) -> Applied:
+def up(
+    stack: OpenStack, progress: Progress, *, allow_data_replacement: Sequence[str] = ()
+) -> Applied:
     """Bring the cloud to what the program says, then the floors to what the schedule implies.
+
+    A stack that exists is previewed first: what takes data away has to be allowed by name.
 
     Raises:
         InputError: the season's plan does not hold; nothing was changed.
+        Problems: data would be lost; nothing was changed.
         EngineError: the engine failed.
     """
     season = read_season_of(stack.settings, _now(stack))
     recovered = stack.recover(progress)
     if stack.local is not None:
         server.remember_generation(stack.name, stack.local.generation)
+    if stack.resources() or allow_data_replacement:
+        expected = stack.preview(progress).outcome
+        lifecycle.refuse(lifecycle.effects(expected), expected, allow_data_replacement)
+        if allow_data_replacement:
+            protection.clear(stack, progress, allow_data_replacement)
     _make_room(stack, season, progress)
     outcome = stack.up(progress)
     found = live.read(stack)
@@ -141,12 +155,15 @@ def up(stack: OpenStack, progress: Progress) -> Applied:
 
 
 def destroy(stack: OpenStack, progress: Progress) -> Outcome:
-    """Delete every resource of the stack.
+    """Delete every resource of the stack; on the local cloud, what is protected too.
 
     Raises:
+        InputError: on AWS, something is protected; nothing was deleted.
+        Problems: on AWS, a final snapshot would have the name of one that exists.
         EngineError: the engine failed.
     """
     stack.recover(progress)
+    protection.clear(stack, progress)
     progress("replicas that were added by schedule or load")
     live.remove_added_replicas(stack)
     outcome = stack.destroy(progress)

@@ -162,8 +162,8 @@ class Database(pulumi.ComponentResource):
             copy_tags_to_snapshot=True,
             enabled_cloudwatch_logs_exports=LOG_TYPES[settings.engine],
             deletion_protection=settings.deletion_protection,
-            skip_final_snapshot=not settings.deletion_protection,
-            final_snapshot_identifier=f"{name}-final" if settings.deletion_protection else None,
+            skip_final_snapshot=False,
+            final_snapshot_identifier=f"{name}-final",
             tags=self._tags | dict(args.backup_tags),
             opts=self._child,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,11 +16,13 @@ from cli.context import Context, pass_context
 
 if TYPE_CHECKING:
     from cli.checking import Checked
+    from cli.lifecycle import Effect
     from cli.stack import OpenStack, Outcome
     from infra.settings.stack import StackSettings
 
 # More changes than these are counted by type instead of listed.
 MOST_ROWS: Final = 30
+SHOWN_NAMES: Final = 4
 
 
 _prices: Final = click.option(
@@ -38,17 +40,35 @@ _max_monthly_cost: Final = click.option(
 )
 
 
+_allow_data_replacement: Final = click.option(
+    "--allow-data-replacement",
+    "allowed",
+    multiple=True,
+    metavar="NAME",
+    help="Let a resource that holds data be replaced or removed; once for each.",
+)
+
+
 @click.command("preview", epilog="Example: firstbell preview -s demo")
 @click.option("--all", "everything", is_flag=True, help="List every property that changes.")
 @_prices
 @_max_monthly_cost
+@_allow_data_replacement
 @pass_context
-def preview(context: Context, *, everything: bool, prices: Path | None, most: float | None) -> None:
+def preview(
+    context: Context,
+    *,
+    everything: bool,
+    prices: Path | None,
+    most: float | None,
+    allowed: tuple[str, ...],
+) -> None:
     """Show what `up` would change.
 
-    Refuses, with exit 2, what AWS, a quota or the database could not carry.
+    Says what becomes of what is there, and what a month takes. Refuses, with exit 2, what AWS, a
+    quota or the database could not carry, and what would lose data that was not named.
     """
-    from cli import deployment
+    from cli import deployment, lifecycle
 
     stack, checked = _open_checked(context, prices, most)
     with render.step(f"previewing {stack.name}") as progress:
@@ -60,11 +80,15 @@ def preview(context: Context, *, everything: bool, prices: Path | None, most: fl
         found.outcome,
         [*checked.warnings, *found.warnings],
         everything=everything,
-        more=checked.to_json() | {"policy": found.controls.to_json()},
+        more=checked.to_json()
+        | {"effects": [effect.to_json() for effect in found.effects]}
+        | {"policy": found.controls.to_json()},
     )
     if not context.json:
+        _show_effects(found.effects)
         _show_hours(checked)
         show_controls(found.controls)
+    lifecycle.refuse(found.effects, found.outcome, allowed)
 
 
 @click.command("up", epilog="Example: firstbell up -s demo --yes")
@@ -72,9 +96,16 @@ def preview(context: Context, *, everything: bool, prices: Path | None, most: fl
 @click.option("--all", "everything", is_flag=True, help="List every property that changed.")
 @_prices
 @_max_monthly_cost
+@_allow_data_replacement
 @pass_context
 def up(
-    context: Context, *, yes: bool, everything: bool, prices: Path | None, most: float | None
+    context: Context,
+    *,
+    yes: bool,
+    everything: bool,
+    prices: Path | None,
+    most: float | None,
+    allowed: tuple[str, ...],
 ) -> None:
     """Create and update the stack's resources.
 
@@ -87,7 +118,7 @@ def up(
     if stack.local is None and not yes:
         click.confirm("Apply the stack to this account?", abort=True, err=True)
     with render.step(f"applying {stack.name}") as progress:
-        found = deployment.up(stack, progress)
+        found = deployment.up(stack, progress, allow_data_replacement=allowed)
     for lock in found.recovered.locks:
         render.note(f"removed the lock of a run that is dead: {lock}")
     for urn in (*found.recovered.adopted, *found.recovered.cleared):
@@ -139,17 +170,30 @@ def drift(context: Context) -> None:
 
 
 @click.command("destroy", epilog="Example: firstbell destroy -s demo --yes")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask; on AWS, --confirm is needed as well.")
+@click.option("--confirm", metavar="NAME", help="The name of the stack, instead of typing it.")
 @pass_context
-def destroy(context: Context, yes: bool) -> None:
-    """Remove the stack's resources."""
-    from cli import deployment
+def destroy(context: Context, yes: bool, confirm: str | None) -> None:
+    """Remove the stack's resources.
+
+    Databases leave a final snapshot. On AWS the stack's name is asked for, and what is protected is
+    refused before anything is gone. On the local cloud protection is lifted.
+    """
+    from cli import deployment, protection
 
     stack = _open(context)
     _announce(stack)
-    _refuse_protected(stack)
-    if not yes:
-        count = sum(entry["type"].startswith("aws:") for entry in stack.resources())
+    if confirm is not None or (stack.local is None and yes):
+        protection.confirm(stack, confirm)
+    if stack.local is None:
+        protection.refuse(stack)
+    elif guarded := protection.protected(stack):
+        render.note(f"on the local cloud protection is lifted: {', '.join(guarded)}")
+    count = sum(entry["type"].startswith("aws:") for entry in stack.resources())
+    if stack.local is None and confirm is None:
+        question = f"Type {stack.name} to delete its {count} resources"
+        protection.confirm(stack, click.prompt(question, err=True))
+    elif confirm is None and not yes:
         click.confirm(f"Delete the {count} resources of {stack.name}?", abort=True, err=True)
     with render.step(f"destroying {stack.name}") as progress:
         outcome = deployment.destroy(stack, progress)
@@ -204,6 +248,31 @@ def _open_checked(
     return stack, replace(checked, warnings=[*checked.warnings, *checking.check_certificate(stack)])
 
 
+def _show_effects(effects: Sequence[Effect]) -> None:
+    """What is felt of a change; what changes in place without being felt is only counted."""
+    felt = [effect for effect in effects if effect.words != "in place"]
+    if felt:
+        # Like ones in one line: a hundred scheduled actions come and go with every plan.
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for effect in felt:
+            grouped.setdefault((_type(effect.type), effect.words), []).append(effect.name)
+        render.table(
+            "What happens to what is there",
+            ["type", "what", "resources"],
+            [
+                (
+                    kind,
+                    words,
+                    ", ".join(names[:SHOWN_NAMES])
+                    + (f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""),
+                )
+                for (kind, words), names in grouped.items()
+            ],
+        )
+    if len(effects) > len(felt):
+        render.text(f"{len(effects) - len(felt)} more change in place")
+
+
 def _show_hours(checked: Checked) -> None:
     """Instance-hours a month, and their cost, never without date and source of the prices."""
     render.table(
@@ -241,25 +310,6 @@ def _announce(stack: OpenStack) -> None:
         # One of the stack's allowed accounts: opening the stack has checked that.
         account = stack.client("sts").get_caller_identity()["Account"]
         render.warn(f"{stack.name} goes to AWS account {account}, Region {stack.settings.region}")
-
-
-def _refuse_protected(stack: OpenStack) -> None:
-    """AWS refuses to delete what is protected, but only after everything before it is gone."""
-    from infra.errors import InputError
-
-    protected = sorted(
-        resource["urn"].rsplit("::", 1)[-1]
-        for resource in stack.resources()
-        for outputs in (resource.get("outputs") or {},)
-        if outputs.get("deletionProtection") or outputs.get("enableDeletionProtection")
-    )
-    if protected:
-        raise InputError(
-            f"protected against deletion: {', '.join(protected)}",
-            where=f"stacks/Pulumi.{stack.name}.yaml: firstbell:platform/database"
-            "/deletion_protection",
-            fix=f"set it to false, run firstbell up -s {stack.name}, then destroy",
-        )
 
 
 def _show(
@@ -323,7 +373,7 @@ def _recorded_types() -> frozenset[str]:
     return RECORDED
 
 
-def _type(token: str, recorded: Set[str]) -> str:
+def _type(token: str, recorded: Set[str] = frozenset()) -> str:
     """`aws:ec2/vpc:Vpc` as people say it: ec2 Vpc."""
     module, _, name = token.removeprefix("aws:").partition(":")
     mark = " (recorded, not emulated)" if token in recorded else ""

@@ -234,6 +234,24 @@ def test_a_certificate_for_another_domain_or_none_at_all_is_refused(firstbell: F
     assert "acm:DescribeCertificate" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--yes"], "add --confirm autumn"),
+        (["--confirm", "autum"], "'autum' is not the stack's name; nothing was deleted"),
+        (["--yes", "--confirm", "other"], "'other' is not the stack's name"),
+    ],
+)
+def test_a_stack_on_aws_is_destroyed_only_by_its_name(
+    firstbell: Firstbell, options: list[str], complaint: str
+) -> None:
+    play_aws(firstbell)
+    arn = "arn:aws:acm:eu-north-1:123456789012:certificate/none"
+    (firstbell.stacks / "Pulumi.autumn.yaml").write_text(ON_AWS.format(arn=arn))
+    firstbell.environment["PULUMI_BACKEND_URL"] = f"file://{firstbell.stacks}"
+    assert complaint in firstbell("destroy", "-s", "autumn", *options, code=2).stderr
+
+
 PRICES = """
 version: 1
 currency: EUR

@@ -142,21 +142,6 @@ def test_destroy_leaves_nothing_whatever_the_schedule_has_added(firstbell: First
     assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
 
 
-def test_a_protected_stack_is_not_half_destroyed(firstbell: Firstbell) -> None:
-    file = firstbell.stacks / "Pulumi.autumn.yaml"
-    open_to_deletion = file.read_text().replace("  firstbell:season: seasons/autumn.yaml\n", "")
-    file.write_text(open_to_deletion.replace("deletion_protection: false, ", ""))
-    firstbell("up", "-s", "autumn")
-    said = firstbell("destroy", "-s", "autumn", "--yes", code=2).stderr
-    assert "protected against deletion: autumn, autumn-database" in said
-    assert "firstbell:platform/database/deletion_protection" in said
-    firstbell("drift", "-s", "autumn")
-    file.write_text(open_to_deletion)
-    firstbell("up", "-s", "autumn")
-    firstbell("destroy", "-s", "autumn", "--yes")
-    assert firstbell.client("rds").describe_db_clusters()["DBClusters"] == []
-
-
 def test_a_server_killed_between_two_commands_is_explained(firstbell: Firstbell) -> None:
     firstbell("season", "plan", "-s", "autumn")
     firstbell("local", "start", "--at", "2026-08-01T00:00Z")

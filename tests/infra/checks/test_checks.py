@@ -61,6 +61,15 @@ def test_the_fleets_connections_may_just_fill_four_fifths_of_the_database() -> N
     assert "instance_class" in text
 
 
+def test_a_proxy_needs_no_check_and_a_stated_max_connections_is_believed() -> None:
+    tier = {"web": {"max": 100, "workers_per_instance": 20}}
+    assert "2,040 connections" in the_problem(tiers=tier)[1]
+    assert findings(tiers=tier, database={"proxy": True}).problems == ()
+    # 80 % of 2,550 are 2,040.
+    assert findings(tiers=tier, database={"max_connections": 2550}).problems == ()
+    assert "takes 2,549" in the_problem(tiers=tier, database={"max_connections": 2549})[1]
+
+
 def test_the_connections_of_all_tiers_add_up() -> None:
     tiers = {"web": {"max": 60}, "api": {"max": 70, "paths": ["/api/*"]}}
     where, text = the_problem(tiers=tiers)

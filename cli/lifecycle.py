@@ -1,0 +1,192 @@
+"""What a change really does: in place, rolling, with a restart, replaced, removed, or forbidden.
+
+The engine says `update` of a thousand different things. Here each is put into words, and what would
+take data away is refused unless it was named. Functions of the engine's outcome; no cloud is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.errors import InputError, Problem, Problems, nearest
+
+if TYPE_CHECKING:
+    from cli.stack import Change, Outcome
+
+ALLOW: Final = "--allow-data-replacement"
+
+# What is gone when one of these is deleted or replaced. A cluster's instances are not among them:
+# Aurora keeps the data with the cluster. Neither are log groups.
+DATA: Final[Mapping[str, str]] = {
+    "aws:rds/cluster:Cluster": "the database",
+    "aws:rds/globalCluster:GlobalCluster": "the tie between the database's Regions",
+    "aws:efs/fileSystem:FileSystem": "the shared files",
+    "aws:s3/bucket:Bucket": "the bucket's objects",
+    "aws:s3/bucketV2:BucketV2": "the bucket's objects",
+    "aws:elasticache/replicationGroup:ReplicationGroup": "sessions and cached values",
+    "aws:backup/vault:Vault": "the recovery points",
+    "aws:sqs/queue:Queue": "the jobs that wait",
+    "aws:kms/key:Key": "everything encrypted with the key",
+    "aws:secretsmanager/secret:Secret": "the secret",
+    "aws:dynamodb/table:Table": "the table's items",
+}
+
+_RESTART: Final = "in place, with a restart of the instance; its connections are cut once"
+# What an update of these properties does; others change in place without being felt.
+_UPDATES: Final[Mapping[str, Mapping[str, str]]] = {
+    "aws:rds/clusterInstance:ClusterInstance": {
+        "instanceClass": _RESTART,
+        "dbParameterGroupName": "in place; static parameters wait for a restart",
+        "caCertIdentifier": _RESTART,
+    },
+    "aws:rds/cluster:Cluster": {
+        "engineVersion": "in place, an upgrade of all instances at once: the database is away for "
+        "minutes, and there is no way back but a restore",
+        "port": "in place, with a restart of all instances",
+        "dbClusterParameterGroupName": "in place; static parameters wait for a restart",
+    },
+    "aws:rds/subnetGroup:SubnetGroup": {
+        "subnetIds": "in place; AWS refuses to take a subnet away while an instance is in it",
+    },
+    "aws:elasticache/replicationGroup:ReplicationGroup": {
+        "nodeType": "in place: new nodes take over, connections are cut once",
+        "engineVersion": "in place: nodes are upgraded one after the other",
+    },
+    "aws:lb/loadBalancer:LoadBalancer": {
+        "subnets": "in place; zones come and go without an interruption",
+    },
+}
+_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
+_GROUP: Final = "aws:autoscaling/group:Group"
+# Operations of the engine that belong to one replacement; the first of them is shown.
+_REPLACING: Final = frozenset({"replace", "create-replacement", "delete-replaced"})
+_REMOVING: Final = frozenset({"delete"})
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What happens to one resource, in words; `loses` says which data goes with it."""
+
+    name: str
+    type: str
+    words: str
+    loses: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        return {"name": self.name, "type": self.type, "what": self.words, "loses": self.loses}
+
+
+def effects(outcome: Outcome) -> list[Effect]:
+    """What happens to each resource that is already there; what is new needs no words."""
+    found: dict[str, Effect] = {}
+    # Which type replaces which is not in the events: a refreshed group follows its template.
+    refreshes = {
+        change.urn
+        for change in outcome.changes
+        if change.type == _GROUP and change.after.get("instanceRefresh")
+    }
+    for change in outcome.changes:
+        effect = _effect(change, rolling=change.urn in refreshes)
+        if effect is not None:
+            found.setdefault(change.urn, effect)
+    return list(found.values())
+
+
+def _effect(change: Change, *, rolling: bool) -> Effect | None:
+    if not change.type.startswith("aws:"):
+        return None
+    data = DATA.get(change.type)
+    if change.operation in _REPLACING:
+        keys = ", ".join(sorted(p.path for p in change.properties if "replace" in p.kind))
+        words = "replaced: a new one is made" + (f" for {keys}" if keys else "") + ", the old goes"
+        return Effect(change.name, change.type, words + _with(data), data)
+    if change.operation in _REMOVING:
+        return Effect(change.name, change.type, "removed" + _with(data), data)
+    if change.operation == "update":
+        return Effect(change.name, change.type, _update(change, rolling=rolling))
+    return None
+
+
+def _with(data: str | None) -> str:
+    return f", and {data} with it" if data else ""
+
+
+def _update(change: Change, *, rolling: bool) -> str:
+    changed = {re.split(r"[.\[]", entry.path)[0] for entry in change.properties}
+    if change.type == _TEMPLATE and changed - {"tags", "tagsAll"}:
+        return "a new version, in place; running instances keep the old one until they are replaced"
+    if change.type == _GROUP and "mixedInstancesPolicy" in changed:
+        return (
+            "rolling: an instance refresh replaces the instances a few at a time"
+            if rolling
+            else "in place: new instances start with it, running ones stay as they are"
+        )
+    special = _UPDATES.get(change.type, {})
+    words = [text for prop, text in special.items() if prop in changed]
+    return "; ".join(dict.fromkeys(words)) or "in place"
+
+
+def refuse(found: Sequence[Effect], outcome: Outcome, allowed: Iterable[str]) -> None:
+    """Refuse what takes data away and was not allowed, and what AWS never does.
+
+    Raises:
+        Problems: each resource that would lose data, and each forbidden change.
+        InputError: a name was allowed of which nothing would lose data.
+    """
+    names = set(allowed)
+    losing = {effect.name for effect in found if effect.loses}
+    for name in sorted(names - losing):
+        close = nearest(name, losing)
+        raise InputError(
+            f"nothing named {name!r} would lose data",
+            where=ALLOW,
+            fix=f"did you mean {close}?" if close else "leave the option out",
+        )
+    problems = [
+        Problem(
+            effect.name,
+            f"would be {effect.words}",
+            f"undo the change, or take a backup and add {ALLOW} {effect.name}",
+        )
+        for effect in found
+        if effect.loses and effect.name not in names
+    ]
+    problems += _forbidden(outcome)
+    if problems:
+        raise Problems("what the stack would lose, or AWS forbids", problems)
+
+
+def _forbidden(outcome: Outcome) -> Iterator[Problem]:
+    """AWS never downgrades a database, and moves neither it nor a load balancer to another VPC."""
+    replaced = [change for change in outcome.changes if change.operation in _REPLACING]
+    for name in dict.fromkeys(c.name for c in replaced if c.type == "aws:ec2/vpc:Vpc"):
+        yield Problem(
+            name,
+            "forbidden: a VPC's block cannot change, and load balancer and database cannot move to "
+            "a new VPC",
+            "put the old cidr back; for another block make a second stack, restore the database "
+            "there from a snapshot, and point the domain at it",
+        )
+    for change in outcome.changes:
+        if change.type != "aws:rds/cluster:Cluster" or change.operation != "update":
+            continue
+        if all(entry.path != "engineVersion" for entry in change.properties):
+            continue
+        before, after = (_numbers(values) for values in (change.before, change.after))
+        known = min(len(before), len(after))
+        if after[:known] < before[:known]:
+            yield Problem(
+                change.name,
+                f"forbidden: the engine cannot go back from version {'.'.join(map(str, before))} "
+                f"to {'.'.join(map(str, after))}",
+                "write the newer version, or restore a snapshot of before the upgrade",
+            )
+
+
+def _numbers(values: Mapping[str, Any]) -> tuple[int, ...]:
+    """An Aurora version's numbers: of 8.0.mysql_aurora.3.05 those are 8 and 0."""
+    found = re.match(r"\d+(\.\d+)*", str(values.get("engineVersion") or ""))
+    return tuple(int(part) for part in found.group().split(".")) if found else ()

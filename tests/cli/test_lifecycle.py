@@ -1,0 +1,146 @@
+"""What the engine calls update or replace, in words; and what may not happen unnamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.lifecycle import effects, refuse
+from cli.stack import Change, Outcome, PropertyChange
+from infra.errors import InputError, Problems
+
+CLUSTER = "aws:rds/cluster:Cluster"
+
+
+def change(
+    operation: str,
+    kind: str,
+    name: str = "demo-database",
+    *paths: str,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Change:
+    how = "update-replace" if "replace" in operation else "update"
+    return Change(
+        operation,
+        f"urn:pulumi:demo::firstbell::{kind}::{name}",
+        kind,
+        name,
+        tuple(PropertyChange(path, how) for path in paths),
+        before or {},
+        after or {},
+    )
+
+
+def outcome(*changes: Change) -> Outcome:
+    return Outcome(changes, 0)
+
+
+def words(entry: Change) -> str:
+    (effect,) = effects(outcome(entry))
+    return effect.words
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "expected"),
+    [
+        ("aws:rds/clusterInstance:ClusterInstance", "instanceClass", "with a restart"),
+        (CLUSTER, "engineVersion", "no way back but a restore"),
+        (CLUSTER, "backupRetentionPeriod", "in place"),
+        ("aws:rds/subnetGroup:SubnetGroup", "subnetIds[2]", "while an instance is in it"),
+        ("aws:ec2/launchTemplate:LaunchTemplate", "imageId", "a new version"),
+        ("aws:autoscaling/group:Group", "mixedInstancesPolicy.launchTemplate", "in place: new"),
+        ("aws:lb/loadBalancer:LoadBalancer", "subnets", "without an interruption"),
+    ],
+)
+def test_an_update_is_said_as_it_is_felt(kind: str, path: str, expected: str) -> None:
+    assert expected in words(change("update", kind, "x", path))
+
+
+def test_a_group_with_an_instance_refresh_rolls() -> None:
+    entry = change(
+        "update",
+        "aws:autoscaling/group:Group",
+        "x",
+        "mixedInstancesPolicy",
+        after={"instanceRefresh": {"strategy": "Rolling"}},
+    )
+    assert words(entry).startswith("rolling")
+
+
+def test_a_replacement_is_told_once_with_what_forces_it() -> None:
+    entries = [
+        change(operation, "aws:ec2/vpc:Vpc", "demo", "cidrBlock")
+        for operation in ("create-replacement", "replace", "delete-replaced")
+    ]
+    (effect,) = effects(outcome(*entries))
+    assert effect.words == "replaced: a new one is made for cidrBlock, the old goes"
+    assert effect.loses is None
+
+
+@pytest.mark.parametrize("operation", ["create-replacement", "delete"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        CLUSTER,
+        "aws:efs/fileSystem:FileSystem",
+        "aws:s3/bucket:Bucket",
+        "aws:elasticache/replicationGroup:ReplicationGroup",
+        "aws:backup/vault:Vault",
+        "aws:sqs/queue:Queue",
+    ],
+)
+def test_what_holds_data_goes_only_by_name(kind: str, operation: str) -> None:
+    found = outcome(change(operation, kind))
+    with pytest.raises(Problems) as caught:
+        refuse(effects(found), found, [])
+    assert caught.value.exit_code == 2
+    assert "--allow-data-replacement demo-database" in str(caught.value)
+    refuse(effects(found), found, ["demo-database"])
+
+
+def test_what_holds_no_data_goes_unasked() -> None:
+    found = outcome(
+        change("delete", "aws:rds/clusterInstance:ClusterInstance"),
+        change("replace", "aws:ec2/subnet:Subnet"),
+        change("update", CLUSTER, "demo-database", "backupRetentionPeriod"),
+    )
+    refuse(effects(found), found, [])
+
+
+def test_a_name_of_which_nothing_is_lost_is_refused_with_the_nearest() -> None:
+    found = outcome(change("delete", CLUSTER))
+    with pytest.raises(InputError, match="'demo-databse' would lose data") as caught:
+        refuse(effects(found), found, ["demo-databse"])
+    assert caught.value.fix == "did you mean demo-database?"
+    with pytest.raises(InputError, match="leave the option out"):
+        refuse([], outcome(), ["demo-database"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "forbidden"),
+    [
+        ({"engineVersion": "16", "engineVersionActual": "16.6"}, {"engineVersion": "15"}, True),
+        ({"engineVersion": "15", "engineVersionActual": "15.8"}, {"engineVersion": "16"}, False),
+        ({"engineVersion": "16.6"}, {"engineVersion": "16"}, False),
+        ({"engineVersion": "8.0"}, {"engineVersion": "5.7.mysql_aurora.2.11"}, True),
+    ],
+)
+def test_a_database_is_upgraded_and_never_downgraded(
+    before: dict[str, Any], after: dict[str, Any], forbidden: bool
+) -> None:
+    found = outcome(
+        change("update", CLUSTER, "demo-database", "engineVersion", before=before, after=after)
+    )
+    if not forbidden:
+        refuse(effects(found), found, [])
+        return
+    with pytest.raises(Problems, match="cannot go back"):
+        refuse(effects(found), found, [])
+
+
+def test_a_vpc_is_never_replaced_since_balancer_and_database_cannot_move() -> None:
+    found = outcome(change("replace", "aws:ec2/vpc:Vpc", "demo", "cidrBlock"))
+    with pytest.raises(Problems, match="demo: forbidden: a VPC's block cannot change"):
+        refuse(effects(found), found, [])

@@ -1,0 +1,82 @@
+"""What stands between `destroy` and a stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import protection
+from cli.engine import Engine
+from cli.localcloud import server
+from cli.stack import OpenStack
+from infra.errors import InputError, Problems
+from infra.settings.stack import read_stack
+from tests.conftest import WriteStack
+
+CLUSTER = {
+    "urn": "urn:pulumi:tiny::firstbell::aws:rds/cluster:Cluster::tiny-database",
+    "type": "aws:rds/cluster:Cluster",
+    "id": "tiny-database-1234567",
+    "inputs": {"finalSnapshotIdentifier": "tiny-database-final", "skipFinalSnapshot": False},
+    "outputs": {"deletionProtection": True},
+}
+BALANCER = {
+    "urn": "urn:pulumi:tiny::firstbell::aws:lb/loadBalancer:LoadBalancer::tiny",
+    "type": "aws:lb/loadBalancer:LoadBalancer",
+    "id": "arn",
+    "inputs": {},
+    "outputs": {"enableDeletionProtection": True},
+}
+OPEN = {**BALANCER, "outputs": {"enableDeletionProtection": False}}
+
+
+def on_aws(write_stack: WriteStack, *resources: dict[str, Any]) -> OpenStack:
+    """A stack on AWS whose state has these resources."""
+    write_stack()
+    engine = Engine(Path("/nowhere"), "0", "a test")
+    return OpenStack(read_stack("tiny"), engine, None, Path("/nowhere"), {}, [list(resources)])
+
+
+def test_what_is_protected_is_not_half_destroyed(write_stack: WriteStack) -> None:
+    with pytest.raises(InputError, match="protected against deletion") as caught:
+        protection.refuse(on_aws(write_stack, CLUSTER, BALANCER))
+    assert caught.value.what == "protected against deletion: tiny, tiny-database"
+    assert str(caught.value.where).endswith("firstbell:platform/database/deletion_protection")
+    protection.refuse(on_aws(write_stack, OPEN))
+
+
+@pytest.mark.parametrize("typed", [None, "tyni", "TINY", ""])
+def test_only_who_names_the_stack_destroys_it(write_stack: WriteStack, typed: str | None) -> None:
+    stack = on_aws(write_stack)
+    with pytest.raises(InputError) as caught:
+        protection.confirm(stack, typed)
+    assert "tiny" in str(caught.value.fix)
+    protection.confirm(stack, "tiny")
+
+
+def test_a_final_snapshot_whose_name_is_taken_is_refused_before_anything_is_gone(
+    write_stack: WriteStack, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = on_aws(write_stack, CLUSTER)
+    cloud = server.ensure_started()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+        protection.make_room_for_final_snapshots(stack, print)
+        rds = stack.client("rds")
+        rds.create_db_cluster(
+            DBClusterIdentifier="other",
+            Engine="aurora-postgresql",
+            MasterUsername="lms",
+            MasterUserPassword="correct-horse",
+        )
+        rds.create_db_cluster_snapshot(
+            DBClusterIdentifier="other", DBClusterSnapshotIdentifier="tiny-database-final"
+        )
+        with pytest.raises(Problems, match="there is one of that name"):
+            protection.make_room_for_final_snapshots(stack, print)
+    finally:
+        server.stop()

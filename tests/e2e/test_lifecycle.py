@@ -1,0 +1,97 @@
+"""What a change of a stack's file does, previewed and applied on the real engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import Firstbell
+
+SMALL = """
+config:
+  aws:region: eu-north-1
+  firstbell:platform:
+    domain: lms.example.org
+    network: {{nat: single, zones: {zones}, cidr: {cidr}}}
+    tiers: {{{tier}: {{min: 1, image: {image}, instance_types: [{instance}]}}}}
+    database: {{version: "{version}", instance_class: {klass}, name: {name}}}
+"""
+DEFAULTS = {
+    "zones": "2",
+    "cidr": "10.20.0.0/16",
+    "tier": "web",
+    "image": "ami-0123456789abcdef0",
+    "instance": "m7i.large",
+    "version": "16",
+    "klass": "db.r6g.large",
+    "name": "lms",
+}
+
+
+def write(path: Path, **changes: str) -> None:
+    path.write_text(SMALL.format(**(DEFAULTS | changes)))
+
+
+def effects(previewed: dict[str, Any]) -> dict[str, str]:
+    return {f"{e['type'].split(':')[-1]} {e['name']}": e["what"] for e in previewed["effects"]}
+
+
+def clusters(firstbell: Firstbell) -> list[str]:
+    found = firstbell.client("rds").describe_db_clusters()["DBClusters"]
+    return [cluster["DBClusterIdentifier"] for cluster in found]
+
+
+def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
+    firstbell: Firstbell,
+) -> None:
+    file = firstbell.stacks / "Pulumi.small.yaml"
+    write(file)
+    firstbell("up", "-s", "small")
+    (cluster,) = clusters(firstbell)
+
+    def preview(code: int = 0, **changes: str) -> dict[str, str]:
+        write(file, **changes)
+        return effects(firstbell.json("preview", "-s", "small", code=code))
+
+    found = preview(klass="db.r6g.xlarge")
+    assert "with a restart" in found["ClusterInstance small-database-writer"]
+    found = preview(image="ami-0fedcba9876543210", instance="m6i.large")
+    assert "a new version" in found["LaunchTemplate small-web"]
+    assert "Group small-web" in found
+    found = preview(zones="3")
+    assert found["SubnetGroup small-database"].startswith("in place")
+    found = preview(version="17")
+    assert "no way back but a restore" in found["Cluster small-database"]
+    found = preview(tier="site")
+    assert found["Group small-web"] == "removed"
+    write(file, version="15")
+    said = firstbell("preview", "-s", "small", code=2).stderr
+    assert "forbidden: the engine cannot go back from version 16 to 15" in said
+
+    write(file, cidr="10.30.0.0/16")
+    said = firstbell("preview", "-s", "small", code=2).stderr
+    assert "forbidden: a VPC's block cannot change" in said
+
+    write(file, name="school")
+    for command in ("preview", "up"):
+        said = firstbell(command, "-s", "small", code=2).stderr
+        assert "small-database: would be replaced" in said, command
+        assert "for databaseName, the old goes, and the database with it" in said
+        assert "--allow-data-replacement small-database" in said
+    assert clusters(firstbell) == [cluster]
+    said = firstbell("up", "-s", "small", "--allow-data-replacement", "small-databse", code=2)
+    assert "did you mean small-database?" in said.stderr
+    firstbell("up", "-s", "small", "--allow-data-replacement", "small-database")
+    (replaced,) = clusters(firstbell)
+    assert replaced != cluster
+    snapshots = firstbell.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]
+    assert "small-database-final" in [s["DBClusterSnapshotIdentifier"] for s in snapshots]
+
+    # A tier of another name: the new one is there before the old one goes.
+    write(file, name="school", tier="site")
+    firstbell("up", "-s", "small")
+
+    # Protection is on: on the local cloud it is lifted, and a second life ends as well.
+    said = firstbell("destroy", "-s", "small", "--yes").stderr
+    assert "on the local cloud protection is lifted: small, small-database" in said
+    assert clusters(firstbell) == []
