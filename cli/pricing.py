@@ -64,7 +64,7 @@ def prices_of(client: Any, settings: StackSettings, *, today: date) -> list[Pric
         FirstbellError: AWS lists no price, or more than one, or cannot be asked.
     """
     platform, region = settings.platform, settings.region
-    types = sorted({tier.instance_types[0] for tier in platform.tiers.values()})
+    types = sorted({group.instance_types[0] for group in platform.groups.values()})
     found = [
         _price(
             client,

@@ -13,6 +13,7 @@ from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
 from infra.account import Account
 from infra.backup import BACKUP_TAG, Backup, BackupArgs
+from infra.applications import FilesAccess, Surroundings
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
@@ -26,6 +27,7 @@ from infra.season.plan import Bounds
 from infra.season.scalable import SCALABLE
 from infra.settings.stack import StackSettings, from_config
 from infra.web import WebTier, WebTierArgs
+from infra.workers import Workers, WorkersArgs
 
 # What a stack's file may say outside `firstbell:platform`, as (namespace, key).
 _CONFIG_KEYS: Final = (
@@ -148,6 +150,14 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    surroundings = Surroundings(
+        stack=stack,
+        region=settings.region,
+        domain=platform.domain,
+        database=database.outputs,
+        cache=cache and cache.outputs,
+        files=files and _way_in(files),
+    )
     priorities = rule_priorities(platform.tiers)
     tiers = {
         name: WebTier(
@@ -164,25 +174,44 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 listener_arn=balancer.listener_arn,
                 balancer_arn_suffix=balancer.arn_suffix,
                 balancer_security_group_id=balancer.security_group_id,
+                surroundings=surroundings,
                 tags=tags,
             ),
         )
         for name, tier in platform.tiers.items()
     }
+    workers = {
+        name: Workers(
+            f"{stack}-{name}",
+            WorkersArgs(
+                kind=name,
+                settings=job,
+                bounds=season.bounds_at(name, moment) or Bounds(job.min, job.max),
+                scheduled=name in season.targets,
+                vpc_id=network.vpc_id,
+                subnet_ids=network.application_subnet_ids,
+                ways_out=network.ways_out,
+                surroundings=surroundings,
+                tags=tags,
+            ),
+        )
+        for name, job in (platform.workers.groups if platform.workers else {}).items()
+    }
+    groups = {**tiers, **workers}
     Access(
         f"{stack}-access",
         AccessArgs(
             doors={"database": Door(database.security_group_id, database.port)}
             | ({"cache": Door(cache.security_group_id, cache.port)} if cache else {})
             | ({"files": Door(files.security_group_id, files.port)} if files else {}),
-            clients={name: tier.security_group_id for name, tier in tiers.items()},
+            clients={name: group.security_group_id for name, group in groups.items()},
             tags=tags,
         ),
     )
     scalable = {"database": database.resource_id}
     if cache is not None and cache.resource_id is not None:
         scalable["cache"] = cache.resource_id
-    _schedule(stack, season, moment, tiers, scalable)
+    _schedule(stack, season, moment, groups, scalable)
     return Platform(
         outputs={
             "database": database.outputs,
@@ -194,14 +223,30 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 for name, tier in tiers.items()
             },
         }
+        | (
+            {
+                "workers": {
+                    name: {"group": group.group_name, "queue_url": group.queue_url}
+                    for name, group in workers.items()
+                }
+            }
+            if workers
+            else {}
+        )
     )
+
+
+def _way_in(files: Files) -> FilesAccess:
+    """Nodes mount the first access point that the stack's file names."""
+    point = next(iter(files.access_points.values()))
+    return FilesAccess(point.file_system_id, files.arn, point.id, point.arn)
 
 
 def _schedule(
     stack: str,
     season: Season,
     now: datetime,
-    tiers: Mapping[str, WebTier],
+    groups: Mapping[str, WebTier | Workers],
     scalable: Mapping[str, pulumi.Output[str]],
 ) -> None:
     """The actions of every target; `scalable` has resource ids of Application Auto Scaling."""
@@ -215,6 +260,6 @@ def _schedule(
                 namespace=SCALABLE[kind].namespace,
             )
             if kind in SCALABLE
-            else ScheduledTarget(kind, tiers[name].group_name)
+            else ScheduledTarget("autoscaling-group", groups[name].group_name)
         )
         Schedule(f"{stack}-{name}", ScheduleArgs(stack, target, season.actions_at(name, now)))

@@ -53,7 +53,7 @@ def bounds_for(settings: StackSettings, season: SeasonFile) -> dict[str, Bounds]
 
 def _bounds(settings: StackSettings) -> dict[str, Bounds]:
     replicas, cache = settings.platform.database.replicas, settings.platform.cache
-    found = {name: Bounds(tier.min, tier.max) for name, tier in settings.platform.tiers.items()}
+    found = {name: Bounds(group.min, group.max) for name, group in settings.platform.groups.items()}
     found["database"] = Bounds(replicas.min, replicas.max)
     if cache is not None:
         found["cache"] = Bounds(cache.replicas.min, cache.replicas.max)
@@ -62,11 +62,19 @@ def _bounds(settings: StackSettings) -> dict[str, Bounds]:
 
 def hardware_of(settings: StackSettings) -> Hardware:
     """What a stack runs, by its season name: of several instance types the first."""
-    items = {name: tier.instance_types[0] for name, tier in settings.platform.tiers.items()}
+    items = {name: group.instance_types[0] for name, group in settings.platform.groups.items()}
     items["database"] = settings.platform.database.instance_class
     if settings.platform.cache is not None:
         items["cache"] = settings.platform.cache.node_type
     return Hardware(settings.region, items)
+
+
+def expected_kinds(settings: StackSettings, name: str) -> tuple[TargetKind, ...]:
+    """The kinds of season target that a part of the stack may be."""
+    workers = settings.platform.workers
+    if workers is not None and name in workers.groups:
+        return ("worker-hours", "autoscaling-group")
+    return (kind_at(name),)
 
 
 def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[str]] | None:
@@ -103,10 +111,14 @@ def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[st
         )
     command = f"firstbell season plan -s {settings.stack}"
     wrong = [
-        Problem(f"capacity/{name}/kind", f"{target.kind} is not what a stack has there", expected)
+        Problem(
+            f"capacity/{name}/kind",
+            f"{target.kind} is not what a stack has there",
+            " or ".join(expected),
+        )
         for name, target in season.capacity.items()
-        for expected in (kind_at(name),)
-        if target.kind != expected
+        for expected in (expected_kinds(settings, name),)
+        if target.kind not in expected
     ]
     cache = settings.platform.cache
     if cache is not None and "cache" in season.capacity and not cache.scales:
@@ -121,11 +133,14 @@ def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[st
     wrong += [
         Problem(
             f"capacity/{name}/boot",
-            f"{target.boot_minutes} minutes, but the stack's tier boots in {tier.boot_minutes}",
+            f"{target.boot_minutes} minutes, but the stack's instances boot in "
+            f"{group.boot_minutes}",
             "instances would come too late: give the longer one in both",
         )
         for name, target in season.capacity.items()
-        if (tier := settings.platform.tiers.get(name)) and target.boot_minutes < tier.boot_minutes
+        if (group := settings.platform.groups.get(name))
+        and target.kind == "autoscaling-group"
+        and target.boot_minutes < group.boot_minutes
     ]
     if wrong:
         raise Problems(str(settings.season_file), wrong)

@@ -41,7 +41,7 @@ def _needs(subject: Subject) -> Iterator[tuple[str, int, str]]:
         BALANCER_ADDRESSES + 1,
         f"{BALANCER_ADDRESSES} for the load balancer to scale, 1 for a NAT gateway",
     )
-    total = sum(tier.max for tier in platform.tiers.values())
+    total = sum(group.max for group in platform.groups.values())
     each = _share(total, zones)
     yield "application", each, f"{total:,} instances over {zones} zones"
     databases = platform.database.replicas.max + 1

@@ -75,10 +75,10 @@ class MonthlyCost:
 
 
 def monthly_hours(settings: StackSettings, plan: Plan | None) -> list[MonthlyHours]:
-    """The hours of every tier, of the replicas, of the writer and of the cache's nodes."""
+    """The hours of tiers and workers, of replicas and writer, and of the cache's nodes."""
     platform = settings.platform
     cache = platform.cache
-    least: Mapping[str, int] = {name: tier.min for name, tier in platform.tiers.items()} | {
+    least: Mapping[str, int] = {name: group.min for name, group in platform.groups.items()} | {
         "database": platform.database.replicas.min
     }
     if cache is not None and cache.shards == 1:

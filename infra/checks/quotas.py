@@ -201,19 +201,19 @@ def _demands(subject: Subject) -> Iterator[Demand]:
 
 
 def _standard_vcpus(subject: Subject) -> int:
-    """vCPUs at every tier's max: of its types the largest, since any may be what AWS has."""
+    """vCPUs at every group's max: of its types the largest, since any may be what AWS has."""
     return sum(
-        tier.max
+        group.max
         * max(
             (
                 described.vcpus or 0
-                for kind in tier.instance_types
+                for kind in group.instance_types
                 if _family(kind) in STANDARD_FAMILIES
                 and (described := instances.instance_type(kind)) is not None
             ),
             default=0,
         )
-        for tier in subject.settings.platform.tiers.values()
+        for group in subject.settings.platform.groups.values()
     )
 
 

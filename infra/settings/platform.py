@@ -13,9 +13,11 @@ from infra.settings.base import Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.files import FilesSettings
+from infra.settings.fleet import FleetSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.quotas import QuotaSettings
 from infra.settings.tiers import TierSettings
+from infra.settings.workers import WorkerSettings
 
 # What a season calls the other parts of the platform: no tier may have such a name.
 SEASON_NAMES: Final = frozenset({"database", "cache", "workers", "balancer"})
@@ -33,6 +35,7 @@ class PlatformSettings(Settings):
     tiers: dict[Name, TierSettings] = Field(
         default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1
     )
+    workers: WorkerSettings | None = None
     database: DatabaseSettings = DatabaseSettings.model_validate({})
     cache: CacheSettings | None = None
     files: FilesSettings | None = None
@@ -40,13 +43,24 @@ class PlatformSettings(Settings):
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @model_validator(mode="after")
-    def _one_default_tier(self) -> Self:
-        reserved = SEASON_NAMES & set(self.tiers)
-        if reserved:
+    def _names_are_their_own(self) -> Self:
+        jobs = set(self.workers.jobs) if self.workers else set[str]()
+        named = {"tiers": ("tier", set(self.tiers)), "workers/jobs": ("kind of job", jobs)}
+        for where, (what, names) in named.items():
+            if reserved := SEASON_NAMES & names:
+                raise ValueError(
+                    f"{where}: {', '.join(sorted(reserved))} is a season's own name for another "
+                    f"part of the platform; name the {what} otherwise"
+                )
+        if both := jobs & set(self.tiers):
             raise ValueError(
-                f"tiers: {', '.join(sorted(reserved))} is a season's own name for another part of "
-                "the platform; name the tier otherwise"
+                f"workers/jobs/{min(both)}: a tier has this name, and a season knows both by their "
+                "names alone; name one otherwise"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_default_tier(self) -> Self:
         catch_all = [name for name, tier in self.tiers.items() if not tier.hosts and not tier.paths]
         if len(catch_all) != 1:
             raise ValueError(
@@ -54,3 +68,32 @@ class PlatformSettings(Settings):
                 f"{len(catch_all)}" + (f": {', '.join(catch_all)}" if catch_all else "")
             )
         return self
+
+    @model_validator(mode="after")
+    def _rules_differ(self) -> Self:
+        """Of two tiers with one rule, the lower priority would get nothing."""
+        owner: dict[object, str] = {}
+        for name, tier in self.tiers.items():
+            if not tier.takes_requests:
+                continue
+            if (other := owner.setdefault(tier.rule, name)) != name:
+                raise ValueError(
+                    f"tiers/{name}: claims the same hosts and paths as {other}; only one of them "
+                    "would get requests. To move them, write takes_requests: false in the one that "
+                    "does not take them yet"
+                )
+        return self
+
+    @property
+    def fleets(self) -> dict[str, FleetSettings]:
+        """Everything that runs on instances, by its path below `firstbell:platform`."""
+        found: dict[str, FleetSettings] = {f"tiers/{name}": t for name, t in self.tiers.items()}
+        if self.workers is not None:
+            found["workers"] = self.workers
+            found |= {f"workers/jobs/{name}": job for name, job in self.workers.jobs.items()}
+        return found
+
+    @property
+    def groups(self) -> dict[str, FleetSettings]:
+        """Every Auto Scaling group by its season name."""
+        return {**self.tiers, **(self.workers.groups if self.workers else {})}

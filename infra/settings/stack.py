@@ -12,8 +12,8 @@ from infra import instances, paths
 from infra.errors import InputError, Problem, Problems, nearest
 from infra.settings.base import Settings
 from infra.settings.database import REGIONS_WITHOUT_PROXY
+from infra.settings.fleet import DEFAULT_IMAGE
 from infra.settings.platform import PlatformSettings
-from infra.settings.tiers import DEFAULT_IMAGE
 from infra.validation import validate
 
 # Load balancer and target group names take 32 characters; ours are "<stack>-<tier>-" plus 7 random
@@ -204,25 +204,26 @@ def _problems_with_hardware(
     platform: PlatformSettings, region: str, *, local: bool
 ) -> list[Problem]:
     """Unknown instance types are errors locally; on AWS the table may be older than the Region."""
+    fleets = platform.fleets
     found = [
         Problem(
-            f"firstbell:platform/tiers/{name}/image",
+            f"firstbell:platform/{key}/image",
             "is missing, and a plain Amazon Linux serves nothing",
-            "give an image that answers on the health path, or user_data that installs one; "
-            "otherwise the balancer's checks replace its instances for ever",
+            "give an image that answers on the health path, or an application that installs one; "
+            "otherwise its instances are replaced for ever",
         )
-        for name, tier in platform.tiers.items()
-        if not local and tier.image == DEFAULT_IMAGE and tier.user_data is None
+        for key, fleet in fleets.items()
+        if not local and fleet.installs_nothing
     ]
     found += [
         Problem(
-            f"firstbell:platform/tiers/{name}/instance_types",
+            f"firstbell:platform/{key}/instance_types",
             f"{kind} is an Arm machine, and the default image is for x86_64",
             "give an image for it, or another type",
         )
-        for name, tier in platform.tiers.items()
-        if tier.image == DEFAULT_IMAGE
-        for kind in tier.instance_types
+        for key, fleet in fleets.items()
+        if fleet.image in (None, DEFAULT_IMAGE)
+        for kind in fleet.instance_types
         if (described := instances.instance_type(kind)) and described.architecture == "arm64"
     ]
     if platform.database.proxy and region in REGIONS_WITHOUT_PROXY:
@@ -236,9 +237,9 @@ def _problems_with_hardware(
     if not local:
         return found
     found += [
-        Problem(f"firstbell:platform/tiers/{name}/instance_types", problem)
-        for name, tier in platform.tiers.items()
-        for kind in tier.instance_types
+        Problem(f"firstbell:platform/{key}/instance_types", problem)
+        for key, fleet in fleets.items()
+        for kind in fleet.instance_types
         if (problem := instances.problem_with_instance_type(kind, region))
     ]
     database = platform.database

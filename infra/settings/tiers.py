@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from infra.settings.base import Settings
+from infra.settings.fleet import FleetSettings, WarmPoolSettings
 
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
-# Amazon Linux 2023, kept current by AWS; EC2 resolves it when an instance starts.
-DEFAULT_IMAGE: Final = (
-    "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-)
+# 0 or 30 to 900. ELB user guide, "Target group attributes", slow_start.duration_seconds.
+LEAST_SLOW_START_SECONDS: Final = 30
 
 
-class TierSettings(Settings):
+class TierSettings(FleetSettings):
     """One web tier: a launch template and an Auto Scaling group behind the load balancer."""
 
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    image: str = DEFAULT_IMAGE
-    user_data: str | None = None
+    takes_requests: bool = Field(
+        True,
+        description="false: the tier comes up and is checked, but only requests that name it in "
+        "the header x-firstbell-tier reach it: the first step of moving a tenant.",
+    )
     port: int = Field(80, ge=1, le=65535)
-    health_path: str = Field("/", pattern=r"^/")
-    instance_types: tuple[str, ...] = Field(("m7i.large", "m6i.large", "m5.large"), min_length=1)
-    min: int = Field(2, ge=0)
-    max: int = Field(10, ge=1)
-    boot_minutes: int = Field(4, ge=1, le=60)
+    health_path: str | None = Field(
+        None,
+        pattern=r"^/",
+        description="Answered without the database; the application's own where left out.",
+    )
     requests_per_target_per_minute: int = Field(1200, ge=1)
     workers_per_instance: int = Field(
         12, ge=1, description="Requests that one instance works on at a time (php-fpm's children)."
@@ -37,22 +37,60 @@ class TierSettings(Settings):
     connections_per_worker: int = Field(
         1, ge=0, description="Connections to the database's writer that one worker holds."
     )
-    volume_gib: int = Field(30, ge=8, le=16384)
+    drain_seconds: int = Field(
+        60, ge=0, le=3600, description="What an instance that goes has left to finish its requests."
+    )
+    slow_start_seconds: int = Field(
+        30, ge=0, le=900, description="A new instance's share grows over this time; 0 turns it off."
+    )
+    warm_pool: WarmPoolSettings | None = None
+
+    @property
+    def health(self) -> str:
+        """The path of the balancer's health checks."""
+        if self.health_path is not None:
+            return self.health_path
+        return "/health" if self.application.kind == "moodle" else "/"
+
+    @field_validator("slow_start_seconds")
+    @classmethod
+    def _is_long_enough(cls, value: int) -> int:
+        if 0 < value < LEAST_SLOW_START_SECONDS:
+            raise ValueError(f"must be 0 or {LEAST_SLOW_START_SECONDS} to 900, as AWS demands")
+        return value
 
     @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
-        if len(self.hosts) + len(self.paths) > MAX_CONDITION_VALUES_PER_RULE:
+    def _fits_a_rule(self) -> Self:
+        values, most = len(self.hosts) + len(self.paths), MAX_CONDITION_VALUES_PER_RULE
+        if values > most:
             raise ValueError(
-                f"hosts and paths together have {len(self.hosts) + len(self.paths)} values; AWS "
-                f"allows {MAX_CONDITION_VALUES_PER_RULE} in a listener rule; use wildcards"
+                f"hosts and paths together have {values} values; AWS allows {most} in a listener "
+                "rule; use wildcards"
+            )
+        if not self.takes_requests and values == most:
+            raise ValueError(
+                f"hosts and paths together have {values} values; with takes_requests: false the "
+                f"rule needs one of the {most} that AWS allows for the header that names the tier"
             )
         return self
 
-    @field_validator("image")
-    @classmethod
-    def _is_an_image(cls, value: str) -> str:
-        if not re.fullmatch(r"ami-[0-9a-f]{8,17}|resolve:ssm:[\w./:-]+", value):
-            raise ValueError("must be ami-... or resolve:ssm:PARAMETER")
-        return value
+    @model_validator(mode="after")
+    def _pool_fits_the_group(self) -> Self:
+        pool = self.warm_pool
+        if pool is not None and pool.max_prepared > self.max:
+            raise ValueError(
+                f"warm_pool: max_prepared {pool.max_prepared} is greater than max {self.max}: it "
+                "counts the group's own instances too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _waits_for_something(self) -> Self:
+        if not self.takes_requests and not self.hosts and not self.paths:
+            raise ValueError("takes_requests: false needs hosts or paths that it will take")
+        return self
+
+    @property
+    def rule(self) -> tuple[frozenset[str], frozenset[str]]:
+        """What it claims: hosts are alike whatever their case."""
+        return frozenset(host.lower() for host in self.hosts), frozenset(self.paths)

@@ -23,6 +23,9 @@ SEARCHES: Final[Mapping[str, Search]] = {
     "aws:autoscaling/group:Group": named(
         "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroupNames", "name", "list"
     ),
+    "aws:autoscaling/lifecycleHook:LifecycleHook": _of_group(
+        "describe_lifecycle_hooks", "LifecycleHookNames", "LifecycleHooks", "name"
+    ),
     "aws:autoscaling/policy:Policy": _of_group(
         "describe_policies", "PolicyNames", "ScalingPolicies", "name"
     ),

@@ -204,6 +204,31 @@ GROUP: Final = Row(
     autoname=Autoname(max_length=255),
 )
 
+# ---- Lifecycle hooks -------------------------------------------------------------------------
+
+HOOK: Final = Row(
+    type="aws:autoscaling/lifecycleHook:LifecycleHook",
+    service="autoscaling",
+    create="put_lifecycle_hook",
+    id="={name}",
+    read=Read(
+        "describe_lifecycle_hooks",
+        "LifecycleHooks[0]",
+        _BY_GROUP | {"LifecycleHookNames": "name"},
+    ),
+    key=_BY_GROUP | {"LifecycleHookName": "name"},
+    # moto takes what is left out for its default.
+    update=(Step("put_lifecycle_hook", whole=True),),
+    delete="delete_lifecycle_hook",
+    names={"name": "LifecycleHookName"},
+    replace="name autoscalingGroupName",
+    computed="defaultResult heartbeatTimeout",
+    # moto shows a target and a role that nobody gave.
+    reads={"notificationTargetArn": lambda _: None, "roleArn": lambda _: None},
+    autoname=Autoname(max_length=255),
+    import_id="autoscalingGroupName/name",
+)
+
 # ---- Policies --------------------------------------------------------------------------------
 
 POLICY: Final = Row(
@@ -224,6 +249,8 @@ POLICY: Final = Row(
         "predictiveScalingConfiguration.metricSpecification": "MetricSpecifications",
         "customizedMetricSpecification.metricDimensions": "Dimensions",
         "targetTrackingConfiguration.customizedMetricSpecification.metricDimensions": "Dimensions",
+        "targetTrackingConfiguration.customizedMetricSpecification.metrics.metricStat.metric"
+        ".dimensions.name": "Name",
     },
     replace="name autoscalingGroupName",
     defaults={"enabled": True, "policyType": "SimpleScaling"},
@@ -310,4 +337,4 @@ SCHEDULE: Final = Row(
     import_id="autoscalingGroupName/scheduledActionName",
 )
 
-ROWS: Final = (GROUP, POLICY, SCHEDULE)
+ROWS: Final = (GROUP, HOOK, POLICY, SCHEDULE)

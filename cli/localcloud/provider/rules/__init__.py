@@ -27,6 +27,7 @@ _MODULES: Final = {
     "elasticache": "elasticache",
     "elbv2": "elbv2",
     "rds": "rds",
+    "sqs": "sqs",
 }
 
 

@@ -171,6 +171,91 @@ def warm_pool_fits(cloud: Cloud, request: Request) -> None:
         )
 
 
+@rule("autoscaling", "put_warm_pool", live=True)
+def warm_pool_goes_with_its_group(cloud: Cloud, request: Request) -> None:
+    """Mixed instances are fine since November 2025 (AWS "What's New", 2025-11, "EC2 Auto Scaling
+    warm pool mixed instances policies"); Spot Instances are not.
+    """
+    group = _group(cloud, request["AutoScalingGroupName"]) or {}
+    mixed = group.get("MixedInstancesPolicy", {})
+    distribution = mixed.get("InstancesDistribution", {})
+    refuse_unless(
+        not mixed or distribution.get("OnDemandPercentageAboveBaseCapacity", 100) == 100,
+        _CODE,
+        "You can't add a warm pool to an Auto Scaling group that requests Spot Instances",
+    )
+
+
+# ---- Lifecycle hooks -------------------------------------------------------------------------
+
+# EC2 Auto Scaling API reference, PutLifecycleHook.
+_TRANSITIONS: Final = frozenset(
+    {"autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"}
+)
+_RESULTS: Final = frozenset({"CONTINUE", "ABANDON"})
+_HEARTBEAT_SECONDS: Final = range(30, 7201)
+# EC2 Auto Scaling user guide, "Quotas": lifecycle hooks per group, not adjustable.
+MAX_HOOKS_PER_GROUP: Final = 50
+
+
+def _check_hook(hook: Request) -> None:
+    transition, result = hook.get("LifecycleTransition"), hook.get("DefaultResult")
+    refuse_unless(
+        transition is None or transition in _TRANSITIONS,
+        _CODE,
+        f"Invalid lifecycle transition {transition!r}",
+    )
+    refuse_unless(
+        result is None or result in _RESULTS,
+        _CODE,
+        f"Invalid default result {result!r}: CONTINUE or ABANDON",
+    )
+    seconds = hook.get("HeartbeatTimeout", _HEARTBEAT_SECONDS.start)
+    refuse_unless(
+        seconds in _HEARTBEAT_SECONDS,
+        _CODE,
+        f"Heartbeat timeout {seconds} must be between 30 and 7200 seconds",
+    )
+    refuse_unless(
+        bool(hook.get("NotificationTargetARN")) == bool(hook.get("RoleARN")),
+        _CODE,
+        "A notification target and the role that may notify it go together",
+    )
+
+
+@rule("autoscaling", "put_lifecycle_hook")
+def hook_is_sound(_: Cloud, request: Request) -> None:
+    _check_hook(request)
+
+
+@rule("autoscaling", "create_auto_scaling_group")
+def first_hooks_are_sound(_: Cloud, request: Request) -> None:
+    for hook in request.get("LifecycleHookSpecificationList", []):
+        _check_hook(hook)
+
+
+@rule("autoscaling", "put_lifecycle_hook", live=True)
+def hook_fits_its_group(cloud: Cloud, request: Request) -> None:
+    name = request["AutoScalingGroupName"]
+    refuse_unless(_group(cloud, name) is not None, _CODE, "AutoScalingGroup name not found - null")
+    hooks = cloud.call("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=name)
+    others = [
+        hook["LifecycleHookName"]
+        for hook in hooks["LifecycleHooks"]
+        if hook["LifecycleHookName"] != request["LifecycleHookName"]
+    ]
+    refuse_unless(
+        "LifecycleTransition" in request or len(others) < len(hooks["LifecycleHooks"]),
+        _CODE,
+        "A new lifecycle hook needs a LifecycleTransition",
+    )
+    refuse_unless(
+        len(others) < MAX_HOOKS_PER_GROUP,
+        "LimitExceeded",
+        f"{MAX_HOOKS_PER_GROUP} lifecycle hooks per group exceeded",
+    )
+
+
 # ---- Policies --------------------------------------------------------------------------------
 
 # app/NAME/ID/targetgroup/NAME/ID; API reference, PredefinedMetricSpecification.
@@ -205,8 +290,35 @@ def _check_tracking(tracking: Request | None) -> None:
         _CODE,
         "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification is needed",
     )
+    metrics = tracking.get("CustomizedMetricSpecification", {}).get("Metrics", [])
+    if metrics:
+        _check_math(metrics)
     target = tracking.get("TargetValue", 1)
     refuse_unless(target > 0, _CODE, f"TargetValue {target} must be above 0")
+
+
+def _check_math(metrics: list[Request]) -> None:
+    """API reference, TargetTrackingMetricDataQuery: names in lower case, one result."""
+    ids = [metric.get("Id", "") for metric in metrics]
+    for id in ids:
+        refuse_unless(
+            re.fullmatch(r"[a-z][a-zA-Z0-9_]*", id) is not None and ids.count(id) == 1,
+            _CODE,
+            f"Metric id {id!r} must be unique and begin with a lower-case letter",
+        )
+    returned = [metric for metric in metrics if metric.get("ReturnData", True)]
+    refuse_unless(
+        len(returned) == 1, _CODE, f"Exactly one metric may return data, not {len(returned)}"
+    )
+    for metric in metrics:
+        refuse_unless(
+            ("Expression" in metric) != ("MetricStat" in metric),
+            _CODE,
+            "Either Expression or MetricStat must be specified for each metric",
+        )
+        words = re.findall(r"\b[a-z][a-zA-Z0-9_]*\b", metric.get("Expression", ""))
+        for word in words:
+            refuse_unless(word in ids, _CODE, f"The expression names no metric {word!r}")
 
 
 @rule("autoscaling", "put_scaling_policy", live=True)

@@ -74,6 +74,38 @@ def program(variant: Variant, shared: Shared) -> None:
         termination_policies=["OldestLaunchTemplate", "Default"],
         tags=[{"key": "color", "value": variant.color, "propagate_at_launch": True}],
     )
+    aws.autoscaling.LifecycleHook(
+        "ready",
+        autoscaling_group_name=group.name,
+        lifecycle_transition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        default_result="ABANDON",
+        heartbeat_timeout=variant.either(480, 600),
+    )
+    aws.autoscaling.Policy(
+        "backlog",
+        autoscaling_group_name=group.name,
+        policy_type="TargetTrackingScaling",
+        target_tracking_configuration={
+            "customized_metric_specification": {
+                "metrics": [
+                    {
+                        "id": "waiting",
+                        "metric_stat": {
+                            "metric": {
+                                "namespace": "AWS/SQS",
+                                "metric_name": "ApproximateNumberOfMessagesVisible",
+                                "dimensions": [{"name": "QueueName", "value": "jobs"}],
+                            },
+                            "stat": "Sum",
+                        },
+                        "return_data": False,
+                    },
+                    {"id": "backlog", "expression": "waiting / 2", "return_data": True},
+                ]
+            },
+            "target_value": variant.either(10.0, 20.0),
+        },
+    )
     aws.autoscaling.Policy(
         "tracking",
         autoscaling_group_name=group.name,
@@ -110,6 +142,38 @@ DRIFTS: Final[dict[str, Drift]] = {
         TargetTrackingConfiguration={
             "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
             "TargetValue": 99.0,
+        },
+    ),
+    "ready": lambda c, s: c("autoscaling").put_lifecycle_hook(
+        AutoScalingGroupName=s["outputs"]["autoscalingGroupName"],
+        LifecycleHookName=s["id"],
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        DefaultResult="CONTINUE",
+        HeartbeatTimeout=30,
+    ),
+    "backlog": lambda c, s: c("autoscaling").put_scaling_policy(
+        AutoScalingGroupName=s["outputs"]["autoscalingGroupName"],
+        PolicyName=s["id"],
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingConfiguration={
+            "CustomizedMetricSpecification": {
+                "Metrics": [
+                    {
+                        "Id": "waiting",
+                        "MetricStat": {
+                            "Metric": {
+                                "Namespace": "AWS/SQS",
+                                "MetricName": "ApproximateNumberOfMessagesVisible",
+                                "Dimensions": [{"Name": "QueueName", "Value": "other"}],
+                            },
+                            "Stat": "Sum",
+                        },
+                        "ReturnData": False,
+                    },
+                    {"Id": "backlog", "Expression": "waiting / 3", "ReturnData": True},
+                ]
+            },
+            "TargetValue": 10.0,
         },
     ),
     "morning": lambda c, s: c("autoscaling").put_scheduled_update_group_action(

@@ -1,0 +1,85 @@
+"""User data: several parts for cloud-init in one compressed MIME message."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from infra.errors import InputError
+
+# Before base64. EC2 user guide, "Run commands when you launch an EC2 instance with user data".
+MAX_USER_DATA_BYTES: Final = 16 * 1024
+# Any text that is the same at every run: a new one would change every launch template.
+_BOUNDARY: Final = "firstbell-part-of-user-data"
+_NODE_SCRIPT: Final = Path(__file__).with_name("node.sh")
+
+# cloud-init documentation, "User-data formats".
+PartKind = Literal["cloud-config", "x-shellscript", "x-shellscript-per-boot"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part, as cloud-init's MIME types have it (text/KIND)."""
+
+    name: str
+    kind: PartKind
+    text: str
+
+    @classmethod
+    def of_file(cls, path: Path) -> Part:
+        """A user's own file: a cloud-config or a script."""
+        text = path.read_text()
+        return cls(path.name, "x-shellscript" if text.startswith("#!") else "cloud-config", text)
+
+
+def cloud_config(config: Mapping[str, Any]) -> str:
+    """A cloud-config as YAML."""
+    return "#cloud-config\n" + yaml.safe_dump(dict(config), sort_keys=False, width=1000)
+
+
+def node_script(environment: Mapping[str, str], ready: Sequence[str]) -> Part:
+    """What every node does at each boot: say what surrounds it, and tell its group it is ready.
+
+    Args:
+        ready: shell commands that all succeed once the application answers.
+    """
+    variables = "".join(f"{key}={shlex.quote(value)}\n" for key, value in environment.items())
+    text = _NODE_SCRIPT.read_text()
+    text = text.replace("# ENVIRONMENT\n", variables).replace(
+        "# READY\n", " &&\n  ".join(ready) + "\n"
+    )
+    return Part("firstbell", "x-shellscript-per-boot", text)
+
+
+def encoded(parts: Sequence[Part], *, where: str) -> str:
+    """The base64 of the compressed message; the same parts give the same bytes.
+
+    Raises:
+        InputError: it is larger than AWS takes.
+    """
+    message = MIMEMultipart(boundary=_BOUNDARY)
+    for part in parts:
+        piece = MIMENonMultipart("text", part.kind, charset="utf-8")
+        # As it is: the text in base64 would hardly compress. Bytes beyond ASCII go through as such.
+        piece["Content-Transfer-Encoding"] = "8bit"
+        piece.set_payload(part.text.encode().decode("ascii", "surrogateescape"))
+        piece.add_header("Content-Disposition", "attachment", filename=part.name)
+        message.attach(piece)
+    raw = gzip.compress(message.as_bytes(), compresslevel=9, mtime=0)
+    if len(raw) > MAX_USER_DATA_BYTES:
+        raise InputError(
+            f"the user data has {len(raw)} bytes when compressed",
+            where=where,
+            why=f"AWS takes {MAX_USER_DATA_BYTES}",
+            fix="move what the cloud-init file writes into the image, or let it fetch it at boot",
+        )
+    return base64.b64encode(raw).decode()

@@ -1,0 +1,69 @@
+"""`application`: what the instances of a tier or of the workers run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from infra import paths
+from infra.settings.base import Settings
+
+
+class GenericApplication(Settings):
+    """Whatever an image or a cloud-init file brings; it answers on the tier's health path."""
+
+    kind: Literal["generic"] = "generic"
+    cloud_init: str | None = Field(
+        None,
+        description="A cloud-config or script, relative to stacks/; never with a secret in it.",
+    )
+
+    @field_validator("cloud_init")
+    @classmethod
+    def _is_there_and_one(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        path = paths.stacks() / value
+        if not path.is_file():
+            raise ValueError(f"there is no such file; paths are relative to stacks/ ({value!r})")
+        if not path.read_text().startswith(("#cloud-config", "#!")):
+            raise ValueError(
+                f"{value!r} begins neither with #cloud-config nor with #!: cloud-init would ignore "
+                "it"
+            )
+        return value
+
+    @property
+    def file(self) -> Path | None:
+        return paths.stacks() / self.cloud_init if self.cloud_init else None
+
+
+class MoodleApplication(Settings):
+    """Moodle, installed at boot from a release that is pinned by version and SHA-256."""
+
+    kind: Literal["moodle"]
+    version: str = Field(
+        # What runs on Debian 12's PHP 8.2. Moodle developer resources, "PHP", read 2026-11.
+        pattern=r"^(4\.[45]|5\.[01])(\.\d+)?$",
+        description="A released version such as 4.5.8, of 4.4 to 5.1.",
+    )
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="Of moodle-VERSION.tgz, as moodle.org shows it."
+    )
+    host: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        description="The host of wwwroot; the tier's first host without a wildcard, or the domain.",
+    )
+    replica_latency_seconds: float = Field(
+        1.0,
+        gt=0,
+        le=60,
+        description="How long after a write Moodle reads that table from the writer alone.",
+    )
+    upload_mib: int = Field(256, ge=2, le=4096)
+
+
+Application = Annotated[GenericApplication | MoodleApplication, Field(discriminator="kind")]

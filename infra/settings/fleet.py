@@ -1,0 +1,122 @@
+"""What web tiers and workers have in common: instances, their image and how they are replaced."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from infra.settings.applications import Application, GenericApplication
+from infra.settings.base import Settings
+
+# Amazon Linux 2023, kept current by AWS; EC2 resolves it when an instance starts.
+DEFAULT_IMAGE: Final = (
+    "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+)
+# Debian 12, for applications that install themselves from its packages.
+DEBIAN_IMAGE: Final = "resolve:ssm:/aws/service/debian/release/12/latest/amd64"
+# One day to 365. EC2 Auto Scaling API reference, CreateAutoScalingGroup, MaxInstanceLifetime.
+MAX_LIFETIME_DAYS: Final = 365
+
+
+class RefreshSettings(Settings):
+    """How instances are replaced when their launch template changes: a few at a time."""
+
+    min_healthy_percent: int = Field(100, ge=0, le=100)
+    max_healthy_percent: int = Field(
+        110, ge=100, le=200, description="Above 100, new instances come before old ones go."
+    )
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Self:
+        # StartInstanceRefresh takes a difference of at most 100; at 100 and 100 one comes first.
+        if self.max_healthy_percent - self.min_healthy_percent > 100:
+            raise ValueError(
+                f"min_healthy_percent {self.min_healthy_percent} and max_healthy_percent "
+                f"{self.max_healthy_percent} are more than 100 apart, which AWS refuses"
+            )
+        return self
+
+
+class WarmPoolSettings(Settings):
+    """Instances that have booted already and wait, stopped, for the group to need them.
+
+    `max_prepared` caps group and pool together: without it AWS keeps as many instances as the
+    group's maximum allows, and a scheduled maximum would grow the pool.
+    """
+
+    min: int = Field(0, ge=0)
+    max_prepared: int = Field(ge=1)
+    state: Literal["Stopped", "Hibernated", "Running"] = "Stopped"
+    reuse_on_scale_in: bool = False
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.min > self.max_prepared:
+            raise ValueError(f"min {self.min} is greater than max_prepared {self.max_prepared}")
+        return self
+
+
+class FleetSettings(Settings):
+    """One Auto Scaling group and the launch template of its instances."""
+
+    application: Application = GenericApplication.model_validate({})
+    image: str | None = Field(
+        None, description="Amazon Linux 2023, or what the application needs, where left out."
+    )
+    instance_types: tuple[str, ...] = Field(("m7i.large", "m6i.large", "m5.large"), min_length=1)
+    min: int = Field(2, ge=0)
+    max: int = Field(10, ge=1)
+    boot_minutes: int = Field(4, ge=1, le=60)
+    volume_gib: int = Field(30, ge=8, le=16384)
+    max_lifetime_days: int = Field(
+        30,
+        ge=1,
+        le=MAX_LIFETIME_DAYS,
+        description="No instance gets older: what leaked goes, patches of the image come.",
+    )
+    refresh: RefreshSettings = RefreshSettings.model_validate({})
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+    @model_validator(mode="after")
+    def _types_differ(self) -> Self:
+        for kind in self.instance_types:
+            if self.instance_types.count(kind) > 1:
+                raise ValueError(f"instance_types: {kind} stands there twice")
+        return self
+
+    @field_validator("application", mode="before")
+    @classmethod
+    def _names_its_kind(cls, value: Any) -> Any:
+        """`application: generic` is short for a mapping with that kind."""
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("image")
+    @classmethod
+    def _is_an_image(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(
+            r"ami-[0-9a-f]{8,17}|resolve:ssm:[\w./:-]+", value
+        ):
+            raise ValueError("must be ami-... or resolve:ssm:PARAMETER")
+        return value
+
+    @property
+    def image_id(self) -> str:
+        """What launch templates take for an image."""
+        return self.image or (DEBIAN_IMAGE if self.application.kind == "moodle" else DEFAULT_IMAGE)
+
+    @property
+    def installs_nothing(self) -> bool:
+        """Whether the instances would be plain Amazon Linux, which serves nothing."""
+        application = self.application
+        return (
+            self.image in (None, DEFAULT_IMAGE)
+            and application.kind == "generic"
+            and application.cloud_init is None
+        )
