@@ -198,6 +198,7 @@ GROUP: Final = Row(
         "enabledMetrics": "EnabledMetrics[].Metric",
         "suspendedProcesses": "SuspendedProcesses[].ProcessName",
         "warmPool": "WarmPoolConfiguration",
+        "arn": "AutoScalingGroupARN",
         "initialLifecycleHooks": lambda _: None,
         "loadBalancers": "LoadBalancerNames",
     },
