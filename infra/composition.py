@@ -12,8 +12,8 @@ import pulumi
 from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
 from infra.account import Account
-from infra.backup import BACKUP_TAG, Backup, BackupArgs
 from infra.applications import FilesAccess, Surroundings
+from infra.backup import BACKUP_TAG, Backup, BackupArgs
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
