@@ -23,7 +23,7 @@ def command() -> None:
 def list_controls(context: Context) -> None:
     """List the controls: what each asks, of which resources, and those that concern nothing here.
 
-    `preview` and `up` check them; exceptions stand in stacks/exceptions.yaml.
+    `preview` and `policy check` judge a stack by them; exceptions stand in stacks/exceptions.yaml.
     """
     from infra.policy.base import source
     from infra.policy.catalogue import CONTROLS, NOT_APPLICABLE
