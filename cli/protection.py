@@ -108,6 +108,17 @@ def lift(stack: OpenStack, progress: Progress, only: Collection[str] | None = No
                 )
             case kind:
                 raise NotImplementedError(f"no way to lift the protection of {kind}")
+    for resource in stack.resources():
+        if resource["type"] == "aws:s3/bucket:Bucket" and (only is None or _name(resource) in only):
+            progress(f"emptying {_name(resource)}")
+            _empty(stack.client("s3"), resource["id"])
+
+
+def _empty(client: Any, bucket: str) -> None:
+    """Delete every object of a bucket in every version: a bucket that is not empty stays."""
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
+            client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
 
 
 def make_room_for_final_snapshots(
