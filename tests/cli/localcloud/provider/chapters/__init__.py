@@ -32,6 +32,8 @@ CHAPTERS: Final[tuple[ModuleType, ...]] = tuple(
 DRIFTS: Final[dict[str, Drift]] = {
     name: drift for chapter in CHAPTERS for name, drift in chapter.DRIFTS.items()
 }
+if len(DRIFTS) != sum(len(chapter.DRIFTS) for chapter in CHAPTERS):
+    raise AssertionError("two chapters call a resource the same: their results would be mixed up")
 
 
 def _named(kind: str) -> frozenset[str]:

@@ -12,9 +12,9 @@ from tests.cli.localcloud.provider.chapters.base import Drift, Shared, Variant
 
 def program(variant: Variant, shared: Shared) -> None:
     del shared
-    aws.ebs.EncryptionByDefault("encryption", enabled=variant.either(True, False))
+    aws.ebs.EncryptionByDefault("account-encryption", enabled=variant.either(True, False))
     aws.s3.AccountPublicAccessBlock(
-        "public-access",
+        "account-public-access",
         block_public_acls=True,
         block_public_policy=True,
         ignore_public_acls=True,
@@ -23,9 +23,9 @@ def program(variant: Variant, shared: Shared) -> None:
 
 
 DRIFTS: Final[dict[str, Drift]] = {
-    "encryption": lambda c, _: c("ec2").disable_ebs_encryption_by_default(),
-    "public-access": lambda c, s: keep_host(c("s3control")).delete_public_access_block(
+    "account-encryption": lambda c, _: c("ec2").disable_ebs_encryption_by_default(),
+    "account-public-access": lambda c, s: keep_host(c("s3control")).delete_public_access_block(
         AccountId=s["outputs"]["accountId"]
     ),
 }
-REMOVED: Final = {"public-access"}
+REMOVED: Final = {"account-public-access"}
