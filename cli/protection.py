@@ -115,7 +115,11 @@ def lift(stack: OpenStack, progress: Progress, only: Collection[str] | None = No
 
 
 def _empty(client: Any, bucket: str) -> None:
-    """Delete every object of a bucket in every version: a bucket that is not empty stays."""
+    """Delete every object of a bucket in every version: a bucket that is not empty stays.
+
+    A log bucket logs to itself: it would note each deletion, and never be empty.
+    """
+    client.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
         for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
             client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])

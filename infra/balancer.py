@@ -32,7 +32,8 @@ def rule_priorities(tiers: Mapping[str, TierSettings]) -> dict[str, int]:
     for name in sorted(tiers):
         tier = tiers[name]
         if not tier.hosts and not tier.paths:
-            priorities[name] = LAST_PRIORITY
+            # By its name, too: where a tier takes over from another, both rules stand for a while.
+            priorities[name] = LAST_PRIORITY - zlib.crc32(name.encode()) % BAND
             continue
         band = 0 if tier.hosts and tier.paths else 1 if tier.hosts else 2
         slot = zlib.crc32(name.encode()) % BAND

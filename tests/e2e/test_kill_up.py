@@ -44,6 +44,7 @@ EC2_KINDS = (
     ("describe_security_groups", "SecurityGroups", "GroupId"),
     ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
     ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    ("describe_network_acls", "NetworkAcls", "NetworkAclId"),
 )
 
 
@@ -103,17 +104,30 @@ def live(firstbell: Firstbell) -> Counter[str]:
         if thing.get("State") != "deleted"
     }
     rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
-    associations = [each for thing in things.values() for each in thing.get("Associations", [])]
+    associations = [
+        each
+        for thing in things.values()
+        for each in thing.get("Associations", [])
+        if "RouteTableAssociationId" in each
+    ]
+    flow_logs = ec2.describe_flow_logs(Filter=ours)["FlowLogs"]
+    groups = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    hooks = [
+        hook
+        for group in groups
+        for hook in scaling.describe_lifecycle_hooks(
+            AutoScalingGroupName=group["AutoScalingGroupName"]
+        )["LifecycleHooks"]
+    ]
     return Counter(
         [*things]
         + [each["SecurityGroupRuleId"] for each in rules if each["GroupId"] in things]
         + [each["RouteTableAssociationId"] for each in associations]
         + [each["LoadBalancerArn"] for each in elb.describe_load_balancers()["LoadBalancers"]]
         + [each["TargetGroupArn"] for each in elb.describe_target_groups()["TargetGroups"]]
-        + [
-            each["AutoScalingGroupName"]
-            for each in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-        ]
+        + [each["FlowLogId"] for each in flow_logs]
+        + [each["AutoScalingGroupName"] for each in groups]
+        + [each["LifecycleHookName"] for each in hooks]
         + [each["PolicyName"] for each in scaling.describe_policies()["ScalingPolicies"]]
         + [each["DBClusterIdentifier"] for each in rds.describe_db_clusters()["DBClusters"]]
         + [each["DBInstanceIdentifier"] for each in rds.describe_db_instances()["DBInstances"]]
@@ -136,10 +150,12 @@ def recorded(firstbell: Firstbell) -> Counter[str]:
         "aws:rds/clusterInstance:",
         "aws:acm/",
     )
+    # A route has no id of its own; Block Public Access is the account's, with an exclusion a VPC.
+    others = ("aws:ec2/route:", "aws:ec2/vpcBlockPublicAccess")
     return Counter(
         resource["id"]
         for resource in checkpoint(firstbell)["resources"]
-        if resource["type"].startswith(kinds) and not resource["type"].startswith("aws:ec2/route:")
+        if resource["type"].startswith(kinds) and not resource["type"].startswith(others)
     )
 
 

@@ -20,7 +20,11 @@ def test_the_more_special_rule_comes_first() -> None:
         }
     )
     assert sorted(order, key=lambda name: order[name]) == ["exam", "tenant", "api", "web"]
-    assert order["web"] == LAST_PRIORITY
+    assert order["web"] > 3 * BAND
+
+
+def test_a_tier_that_takes_over_the_rest_from_another_needs_no_priority_in_use() -> None:
+    assert rule_priorities({"web": tier()})["web"] != rule_priorities({"site": tier()})["site"]
 
 
 def test_adding_a_tier_moves_no_other_rule() -> None:

