@@ -3,8 +3,9 @@
 The model. The horizon is cut into *segments* of consecutive days; within a segment, the days of the
 week are cut into *groups*; the days of one group share one step function of the time of day, the
 upper envelope of their floors. A step is one scheduled action. Each day begins at the `base` level
-without an action and ends at or above it, so that the days of one group may follow any other: no day leans on what the night before
-left standing, and what is exact below is so among such schedules.
+without an action and ends at or above it, so that the days of one group may follow any other: no
+day leans on what the night before left standing, and what is exact below is so among such
+schedules.
 
 The search, in four parts:
 
