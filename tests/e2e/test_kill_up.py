@@ -44,7 +44,6 @@ EC2_KINDS = (
     ("describe_security_groups", "SecurityGroups", "GroupId"),
     ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
     ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
-    ("describe_network_acls", "NetworkAcls", "NetworkAclId"),
 )
 
 
@@ -150,8 +149,9 @@ def recorded(firstbell: Firstbell) -> Counter[str]:
         "aws:rds/clusterInstance:",
         "aws:acm/",
     )
-    # A route has no id of its own; Block Public Access is the account's, with an exclusion a VPC.
-    others = ("aws:ec2/route:", "aws:ec2/vpcBlockPublicAccess")
+    # A route has no id of its own; Block Public Access is the account's, with an exclusion a VPC;
+    # a VPC's default network ACL comes and, but for the emulator's, goes with it.
+    others = ("aws:ec2/route:", "aws:ec2/vpcBlockPublicAccess", "aws:ec2/defaultNetworkAcl:")
     return Counter(
         resource["id"]
         for resource in checkpoint(firstbell)["resources"]
