@@ -41,7 +41,7 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Sequence[str]]:
     """A row a setting: key, type, default, bounds, description; models below follow their key."""
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
-        below, inside = _model_below(field.annotation)
+        below = _models_below(field.annotation)
         yield (
             f"`{key}`",
             _type(field.annotation),
@@ -49,25 +49,28 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Sequence[str]]:
             _bounds(field),
             _description(field, below),
         )
-        if below is not None:
-            yield from rows(below, f"{key}{inside}.")
+        for inner, inside in below:
+            yield from rows(inner, f"{key}{inside}.")
 
 
-def _description(field: FieldInfo, below: type[BaseModel] | None) -> str:
-    text = field.description or ((below.__doc__ or "") if below is not None else "")
+Below = Sequence[tuple[type[BaseModel], str]]
+
+
+def _description(field: FieldInfo, below: Below) -> str:
+    text = field.description or (below[0][0].__doc__ if below else "") or ""
     return " ".join(text.split("\n\n")[0].split())
 
 
-def _model_below(annotation: Any) -> tuple[type[BaseModel] | None, str]:
-    """The model that a setting holds, and what stands between its key and the model's."""
+def _models_below(annotation: Any) -> Below:
+    """The models that a setting may hold, and what stands between its key and each model's."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, ""
+        return [(annotation, "")]
     between = {dict: ".NAME", tuple: "[]", list: "[]"}.get(get_origin(annotation), "")  # pyright: ignore[reportArgumentType, reportCallIssue] (any origin may be asked for)
-    for inner in get_args(annotation):
-        found, deeper = _model_below(inner)
-        if found is not None:
-            return found, between + deeper
-    return None, ""
+    return [
+        (found, between + deeper)
+        for inner in get_args(annotation)
+        for found, deeper in _models_below(inner)
+    ]
 
 
 def _type(annotation: Any) -> str:  # noqa: PLR0911 (one a shape)
@@ -76,7 +79,8 @@ def _type(annotation: Any) -> str:  # noqa: PLR0911 (one a shape)
     if hasattr(annotation, "__metadata__"):
         return _type(arguments[0])
     if origin in (Union, UnionType):
-        return " or ".join(_type(inner) for inner in arguments if inner is not NoneType)
+        words = (_type(inner) for inner in arguments if inner is not NoneType)
+        return " or ".join(dict.fromkeys(words))
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (tuple, list):
@@ -85,8 +89,8 @@ def _type(annotation: Any) -> str:  # noqa: PLR0911 (one a shape)
         return f"mapping of NAME to {_type(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "mapping"
-    words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    scalars = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return scalars.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
 def _default(field: FieldInfo) -> str:

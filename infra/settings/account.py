@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from infra.settings.base import Settings
 
 
@@ -11,5 +13,9 @@ class AccountSettings(Settings):
     Turn them off where something else in the account needs public buckets or plain volumes.
     """
 
-    encrypt_volumes: bool = True
-    block_public_buckets: bool = True
+    encrypt_volumes: bool = Field(
+        True, description="New EBS volumes of the account are encrypted by default."
+    )
+    block_public_buckets: bool = Field(
+        True, description="No bucket of the account can be opened to the public."
+    )

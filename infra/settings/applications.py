@@ -14,7 +14,9 @@ from infra.settings.base import Settings
 class GenericApplication(Settings):
     """Whatever an image or a cloud-init file brings; it answers on the tier's health path."""
 
-    kind: Literal["generic"] = "generic"
+    kind: Literal["generic"] = Field(
+        "generic", description="`application: generic` is short for it, and the default."
+    )
     cloud_init: str | None = Field(
         None,
         description="A cloud-config or script, relative to stacks/; never with a secret in it.",
@@ -43,7 +45,7 @@ class GenericApplication(Settings):
 class MoodleApplication(Settings):
     """Moodle, installed at boot from a release that is pinned by version and SHA-256."""
 
-    kind: Literal["moodle"]
+    kind: Literal["moodle"] = Field(description="firstbell installs Moodle on each instance.")
     version: str = Field(
         # What runs on Debian 12's PHP 8.2. Moodle developer resources, "PHP", read 2026-11.
         pattern=r"^(4\.[45]|5\.[01])(\.\d+)?$",
@@ -63,7 +65,9 @@ class MoodleApplication(Settings):
         le=60,
         description="How long after a write Moodle reads that table from the writer alone.",
     )
-    upload_mib: int = Field(256, ge=2, le=4096)
+    upload_mib: int = Field(
+        256, ge=2, le=4096, description="The largest file that nginx and PHP take."
+    )
 
 
 Application = Annotated[GenericApplication | MoodleApplication, Field(discriminator="kind")]

@@ -13,8 +13,12 @@ class BackupSettings(Settings):
     """Daily and monthly backups of database and files, restored once a month as a test."""
 
     hour: int = Field(2, ge=0, le=23, description="When the daily backup may begin, in UTC.")
-    daily_keep_days: int = Field(35, ge=1, le=36_500)
-    monthly_keep_days: int = Field(365, ge=1, le=36_500)
+    daily_keep_days: int = Field(
+        35, ge=1, le=36_500, description="How long a daily backup is kept."
+    )
+    monthly_keep_days: int = Field(
+        365, ge=1, le=36_500, description="How long the backup of a month's first day is kept."
+    )
     restore_test: bool = Field(
         True, description="Restore the latest backup each month, look whether it works, remove it."
     )

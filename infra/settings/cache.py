@@ -34,7 +34,12 @@ class CacheReplicaSettings(Settings):
     min: int = Field(
         1, ge=1, le=MAX_ELASTICACHE_REPLICAS, description="One at least, to fail over to."
     )
-    max: int = Field(1, ge=1, le=MAX_ELASTICACHE_REPLICAS)
+    max: int = Field(
+        1,
+        ge=1,
+        le=MAX_ELASTICACHE_REPLICAS,
+        description="The most that schedule and load may ask for; above min it needs cluster_mode.",
+    )
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -46,9 +51,11 @@ class CacheReplicaSettings(Settings):
 class CacheSettings(Settings):
     """A replication group over several zones, encrypted, with a user of its own."""
 
-    engine: CacheEngine = "valkey"
+    engine: CacheEngine = Field(
+        "valkey", description="Valkey costs less; both speak the same protocol."
+    )
     version: str | None = Field(None, description="8.0 for valkey, 7.1 for redis.")
-    node_type: str = "cache.t4g.small"
+    node_type: str = Field("cache.t4g.small", description="Of the primary and of every replica.")
     cluster_mode: bool = Field(
         False,
         description="Shards, and replicas by schedule: the application's client must know it.",

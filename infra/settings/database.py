@@ -69,7 +69,9 @@ class ReplicaSettings(Settings):
 class DatabaseSettings(Settings):
     """The Aurora cluster: one writer, and replicas by schedule and by load."""
 
-    engine: DatabaseEngine = "aurora-postgresql"
+    engine: DatabaseEngine = Field(
+        "aurora-postgresql", description="Aurora, with the protocol that the application speaks."
+    )
     version: str | None = Field(
         None, description="The major version; AWS applies minor ones by itself. 16 or 8.0."
     )
@@ -107,7 +109,11 @@ class DatabaseSettings(Settings):
     monitoring_seconds: Literal[1, 5, 10, 15, 30, 60] = Field(
         60, description="Interval of enhanced monitoring."
     )
-    deletion_protection: bool = True
+    deletion_protection: bool = Field(
+        True,
+        description="Cluster, load balancer and log bucket cannot be deleted until it is false and "
+        "applied.",
+    )
     cron_connections: int = Field(
         20, ge=0, description="Connections to the writer that cron and workers hold at most."
     )

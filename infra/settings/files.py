@@ -18,8 +18,10 @@ class AccessPointSettings(Settings):
         description="A folder, never the root: it is made with these owners and permissions.",
     )
     uid: int = Field(33, ge=1, le=4_294_967_295, description="33 is www-data on Debian and Ubuntu.")
-    gid: int = Field(33, ge=1, le=4_294_967_295)
-    permissions: str = Field("0750", pattern=r"^0?[0-7]{3}$")
+    gid: int = Field(33, ge=1, le=4_294_967_295, description="The group, as uid is the user.")
+    permissions: str = Field(
+        "0750", pattern=r"^0?[0-7]{3}$", description="Of the folder, when it is made."
+    )
 
 
 class FilesSettings(Settings):

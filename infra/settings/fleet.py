@@ -23,7 +23,9 @@ MAX_LIFETIME_DAYS: Final = 365
 class RefreshSettings(Settings):
     """How instances are replaced when their launch template changes: a few at a time."""
 
-    min_healthy_percent: int = Field(100, ge=0, le=100)
+    min_healthy_percent: int = Field(
+        100, ge=0, le=100, description="Of the desired instances, how many serve at any time."
+    )
     max_healthy_percent: int = Field(
         110, ge=100, le=200, description="Above 100, new instances come before old ones go."
     )
@@ -46,10 +48,16 @@ class WarmPoolSettings(Settings):
     group's maximum allows, and a scheduled maximum would grow the pool.
     """
 
-    min: int = Field(0, ge=0)
-    max_prepared: int = Field(ge=1)
-    state: Literal["Stopped", "Hibernated", "Running"] = "Stopped"
-    reuse_on_scale_in: bool = False
+    min: int = Field(0, ge=0, description="Instances that always wait in the pool.")
+    max_prepared: int = Field(
+        ge=1, description="The most instances of group and pool together that are kept prepared."
+    )
+    state: Literal["Stopped", "Hibernated", "Running"] = Field(
+        "Stopped", description="How they wait; stopped ones cost their disks alone."
+    )
+    reuse_on_scale_in: bool = Field(
+        False, description="Instances that the group gives up go back to the pool."
+    )
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -61,15 +69,29 @@ class WarmPoolSettings(Settings):
 class FleetSettings(Settings):
     """One Auto Scaling group and the launch template of its instances."""
 
-    application: Application = GenericApplication.model_validate({})
+    application: Application = Field(
+        GenericApplication.model_validate({}), description="What the instances run, by its kind."
+    )
     image: str | None = Field(
         None, description="Amazon Linux 2023, or what the application needs, where left out."
     )
-    instance_types: tuple[str, ...] = Field(("m7i.large", "m6i.large", "m5.large"), min_length=1)
-    min: int = Field(2, ge=0)
-    max: int = Field(10, ge=1)
-    boot_minutes: int = Field(4, ge=1, le=60)
-    volume_gib: int = Field(30, ge=8, le=16384)
+    instance_types: tuple[str, ...] = Field(
+        ("m7i.large", "m6i.large", "m5.large"),
+        min_length=1,
+        description="The first that AWS has is taken; they should serve alike.",
+    )
+    min: int = Field(2, ge=0, description="Instances that always run; a season moves above it.")
+    max: int = Field(10, ge=1, description="The most that schedule and load may start.")
+    boot_minutes: int = Field(
+        4,
+        ge=1,
+        le=60,
+        description="From launch to the first answer, measured: what schedule, warm-up and health "
+        "checks reckon with.",
+    )
+    volume_gib: int = Field(
+        30, ge=8, le=16384, description="The root disk of an instance: gp3, encrypted."
+    )
     max_lifetime_days: int = Field(
         30,
         ge=1,

@@ -28,9 +28,15 @@ RESERVED_PER_SUBNET: Final = 5
 class NetworkSettings(Settings):
     """The VPC: one block, cut into public, application and data subnets in each zone."""
 
-    cidr: str = "10.20.0.0/16"
-    zones: int = Field(3, ge=2, le=3)
-    nat: Nat = "zone"
+    cidr: str = Field(
+        "10.20.0.0/16", description="The VPC's IPv4 block, /16 to /28; it can never be changed."
+    )
+    zones: int = Field(3, ge=2, le=3, description="Availability zones that everything stands in.")
+    nat: Nat = Field(
+        "zone",
+        description="A NAT gateway in each zone, or a single one, which costs less and takes the "
+        "way out of all zones along when its own fails.",
+    )
     endpoint_zones: EndpointZones = Field(
         "one",
         description="In which zones AWS's services have endpoints in the VPC. `all` adds those "

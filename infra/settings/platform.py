@@ -26,9 +26,17 @@ SEASON_NAMES: Final = frozenset({"database", "cache", "workers", "balancer"})
 class PlatformSettings(Settings):
     """Everything under `firstbell:platform`."""
 
-    domain: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$")
-    certificate_arn: str | None = Field(None, pattern=r"^arn:aws[\w-]*:acm:")
-    owner: str = "platform"
+    domain: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        description="The site's name, which the certificate is for.",
+    )
+    certificate_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[\w-]*:acm:",
+        description="An issued certificate for the domain, in the stack's Region; needed on AWS. "
+        "On the local cloud one is requested where it is left out.",
+    )
+    owner: str = Field("platform", description="The tag `owner` of every resource.")
     account: AccountSettings = AccountSettings.model_validate({})
     network: NetworkSettings = NetworkSettings.model_validate({})
     balancer: BalancerSettings = BalancerSettings.model_validate({})

@@ -17,20 +17,30 @@ LEAST_SLOW_START_SECONDS: Final = 30
 class TierSettings(FleetSettings):
     """One web tier: a launch template and an Auto Scaling group behind the load balancer."""
 
-    hosts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="Requests to these hosts are the tier's, wildcards allowed. Exactly one tier "
+        "names neither hosts nor paths, and takes the rest.",
+    )
+    paths: tuple[str, ...] = Field(
+        (), description="Requests to these paths are the tier's, such as /api/*."
+    )
     takes_requests: bool = Field(
         True,
         description="false: the tier comes up and is checked, but only requests that name it in "
         "the header x-firstbell-tier reach it: the first step of moving a tenant.",
     )
-    port: int = Field(80, ge=1, le=65535)
+    port: int = Field(80, ge=1, le=65535, description="Where its instances answer HTTP.")
     health_path: str | None = Field(
         None,
         pattern=r"^/",
         description="Answered without the database; the application's own where left out.",
     )
-    requests_per_target_per_minute: int = Field(1200, ge=1)
+    requests_per_target_per_minute: int = Field(
+        1200,
+        ge=1,
+        description="What one instance serves well, measured; above it target tracking adds one.",
+    )
     workers_per_instance: int = Field(
         12, ge=1, description="Requests that one instance works on at a time (php-fpm's children)."
     )

@@ -25,8 +25,12 @@ class QueueSettings(Settings):
     longest_job_minutes: int = Field(
         30, ge=1, le=MAX_VISIBILITY_MINUTES, description="Then another instance may take the job."
     )
-    attempts: int = Field(3, ge=1, le=1000)
-    keep_days: int = Field(14, ge=1, le=MAX_RETENTION_DAYS)
+    attempts: int = Field(
+        3, ge=1, le=1000, description="So often a job is tried before it goes to the failed ones."
+    )
+    keep_days: int = Field(
+        14, ge=1, le=MAX_RETENTION_DAYS, description="How long waiting and failed jobs are kept."
+    )
 
 
 class JobSettings(FleetSettings):
@@ -35,8 +39,8 @@ class JobSettings(FleetSettings):
     Moodle keeps its tasks in the database: its workers scale by CPU and run cron.
     """
 
-    min: int = Field(1, ge=0)
-    max: int = Field(4, ge=1)
+    min: int = Field(1, ge=0, description="Instances that always run; 0 where jobs may wait.")
+    max: int = Field(4, ge=1, description="The most that schedule and load may start.")
     queue: QueueSettings | None = None
 
     @property
