@@ -13,7 +13,7 @@ STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | sha256su
 # Two workers: the tests' servers and engines need the rest of a small machine.
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-all setup engine lint bench scan clean
+.PHONY: help demo test test-all setup engine servers lint bench scan clean
 
 help:
 	echo 'make demo      set up, and run the main job on the local cloud'
@@ -28,10 +28,10 @@ help:
 demo: setup
 	$(BIN)/firstbell demo
 
-test: lint
+test: lint servers
 	$(PYTEST) -m 'not slow'
 
-test-all: lint
+test-all: lint servers
 	$(PYTEST)
 
 lint: setup
@@ -42,7 +42,10 @@ lint: setup
 	done
 	exit $$failed
 
-bench: setup
+servers: setup
+	$(BIN)/python -m cli.migration.proof.archive
+
+bench: setup servers
 	$(BIN)/python -m tests.bench
 
 scan: setup

