@@ -75,6 +75,7 @@ class WebTier(pulumi.ComponentResource):
             application=settings.application,
             instance_types=settings.instance_types,
             port=settings.port,
+            protocol=settings.protocol,
             health=settings.health,
             host=next((host for host in settings.hosts if "*" not in host), None)
             or args.surroundings.domain,
@@ -127,14 +128,14 @@ class WebTier(pulumi.ComponentResource):
         return aws.lb.TargetGroup(
             self._name,
             port=settings.port,
-            protocol="HTTP",
+            protocol=settings.protocol,
             vpc_id=args.vpc_id,
             target_type="instance",
             deregistration_delay=settings.drain_seconds,
             slow_start=settings.slow_start_seconds,
             health_check=aws.lb.TargetGroupHealthCheckArgs(
                 path=settings.health,
-                protocol="HTTP",
+                protocol=settings.protocol,
                 interval=10,
                 timeout=5,
                 healthy_threshold=2,

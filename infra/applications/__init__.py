@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import pulumi
 
-from infra.applications.user_data import Part, cloud_config, encoded, node_script
+from infra.applications.user_data import Part, answers, cloud_config, encoded, node_script
 from infra.iam import Statement
 from infra.settings.applications import Application, GenericApplication, MoodleApplication
 
 Role = Literal["web", "worker"]
+Protocol = Literal["HTTPS", "HTTP"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _variables(prefix: str, outputs: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class NodeArgs:
-    """One kind of node. `host` is the site's, `health` the path of a web node's health checks.
+    """One kind of node. `host` is the site's, `health` the path of a web node's health checks,
+    `protocol` what the load balancer speaks with it.
 
     `concurrency` is how many requests or jobs the node works on at a time.
     """
@@ -105,6 +107,7 @@ class NodeArgs:
     application: Application
     instance_types: tuple[str, ...]
     port: int
+    protocol: Protocol
     health: str
     host: str
     concurrency: int
@@ -134,7 +137,7 @@ def parts(args: NodeArgs, environment: Mapping[str, str]) -> list[Part]:
         case GenericApplication() as generic:
             own = [Part.of_file(generic.file)] if generic.file else []
             ready = (
-                [f"curl -fsS -m 4 -o /dev/null http://127.0.0.1:{args.port}{args.health}"]
+                [answers(args.protocol, args.port, args.health)]
                 if args.role == "web"
                 # Nothing listens on a worker: it is ready when cloud-init has done its work.
                 else ["test -e /var/lib/cloud/instance/boot-finished"]
@@ -146,4 +149,5 @@ def parts(args: NodeArgs, environment: Mapping[str, str]) -> list[Part]:
             node = moodle_nodes.node_of(args, moodle, environment)
             own = [Part("moodle.yaml", "cloud-config", cloud_config(moodle_nodes.config(node)))]
             ready = moodle_nodes.ready(node)
-    return [*own, node_script(environment, ready)]
+    serves_tls = args.role == "web" and args.protocol == "HTTPS"
+    return [*own, node_script(environment, ready, tls=serves_tls)]

@@ -5,6 +5,7 @@ install -d -m 0755 /etc/firstbell
 cat > /etc/firstbell/environment <<'VARIABLES'
 # ENVIRONMENT
 VARIABLES
+# TLS
 
 # What the instance metadata service (version 2) says.
 cat > /usr/local/bin/firstbell-metadata <<'SCRIPT'

@@ -22,6 +22,19 @@ MAX_USER_DATA_BYTES: Final = 16 * 1024
 _BOUNDARY: Final = "firstbell-part-of-user-data"
 _NODE_SCRIPT: Final = Path(__file__).with_name("node.sh")
 
+TLS_FOLDER: Final = "/etc/firstbell"
+# A certificate of the node's own, made on it: its key never travels. A load balancer does not check
+# the certificates of its targets. ELB user guide, "Target groups for your Application Load
+# Balancers", routing configuration.
+SELF_SIGNED: Final = """\
+if [ ! -s {folder}/tls.crt ]; then
+  (umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+    -days 3650 -subj "/CN=firstbell node" \\
+    -keyout {folder}/tls.key -out {folder}/tls.crt 2>/dev/null)
+  chmod 0644 {folder}/tls.crt
+fi
+"""
+
 # cloud-init documentation, "User-data formats".
 PartKind = Literal["cloud-config", "x-shellscript", "x-shellscript-per-boot"]
 
@@ -46,16 +59,25 @@ def cloud_config(config: Mapping[str, Any]) -> str:
     return "#cloud-config\n" + yaml.safe_dump(dict(config), sort_keys=False, width=1000)
 
 
-def node_script(environment: Mapping[str, str], ready: Sequence[str]) -> Part:
+def answers(protocol: str, port: int, path: str) -> str:
+    """A command that succeeds when this node answers on a path."""
+    insecure = "k" if protocol == "HTTPS" else ""
+    return f"curl -fsS{insecure} -m 4 -o /dev/null {protocol.lower()}://127.0.0.1:{port}{path}"
+
+
+def node_script(environment: Mapping[str, str], ready: Sequence[str], *, tls: bool = False) -> Part:
     """What every node does at each boot: say what surrounds it, and tell its group it is ready.
 
     Args:
         ready: shell commands that all succeed once the application answers.
+        tls: whether it makes /etc/firstbell/tls.key and tls.crt.
     """
     variables = "".join(f"{key}={shlex.quote(value)}\n" for key, value in environment.items())
     text = _NODE_SCRIPT.read_text()
-    text = text.replace("# ENVIRONMENT\n", variables).replace(
-        "# READY\n", " &&\n  ".join(ready) + "\n"
+    text = (
+        text.replace("# ENVIRONMENT\n", variables)
+        .replace("# TLS\n", SELF_SIGNED.format(folder=TLS_FOLDER) if tls else "")
+        .replace("# READY\n", " &&\n  ".join(ready) + "\n")
     )
     return Part("firstbell", "x-shellscript-per-boot", text)
 

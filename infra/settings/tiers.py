@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -30,7 +30,12 @@ class TierSettings(FleetSettings):
         description="false: the tier comes up and is checked, but only requests that name it in "
         "the header x-firstbell-tier reach it: the first step of moving a tenant.",
     )
-    port: int = Field(80, ge=1, le=65535, description="Where its instances answer HTTP.")
+    protocol: Literal["HTTPS", "HTTP"] = Field(
+        "HTTPS",
+        description="Between the load balancer and the instances. HTTP needs an exception from the "
+        "controls ELB.21 and ELB.22.",
+    )
+    port: int = Field(443, ge=1, le=65535, description="On which the instances serve.")
     health_path: str | None = Field(
         None,
         pattern=r"^/",

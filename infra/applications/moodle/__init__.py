@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra import instances
+from infra.applications.user_data import TLS_FOLDER, answers
 from infra.settings.applications import MoodleApplication
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Folders:
     local: str = "/var/cache/moodle"
     # In memory, gone with the node.
     secrets: str = "/run/moodle"
+    # The node's own certificate.
+    tls: str = TLS_FOLDER
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Node:
 
     role: str
     port: int
+    protocol: str
     health: str
     host: str
     children: int
@@ -107,6 +111,7 @@ def node_of(args: NodeArgs, application: MoodleApplication, environment: Mapping
     return Node(
         role=args.role,
         port=args.port,
+        protocol=args.protocol,
         health=args.health,
         host=application.host or args.host,
         children=min(args.concurrency, children_for(args.instance_types)),
@@ -187,10 +192,8 @@ def ready(node: Node) -> list[str]:
     """What holds once the node may serve: commands that all succeed. None asks the database."""
     installed = f"test -e {node.folders.local}/installed"
     if node.role == "web":
-        web = f"http://127.0.0.1:{node.port}"
         return [
             installed,
-            f"curl -fsS -m 4 -o /dev/null {web}{node.health}",
-            f"curl -fsS -m 4 -o /dev/null {web}/fpm-ping",
+            *(answers(node.protocol, node.port, path) for path in (node.health, "/fpm-ping")),
         ]
     return [installed, "systemctl is-active --quiet moodle-cron.timer"]

@@ -16,7 +16,7 @@ import yaml
 
 from infra.applications import NodeArgs, parts
 from infra.applications.moodle import Folders, Node, children_for, config, files, node_of, ready
-from infra.applications.user_data import encoded
+from infra.applications.user_data import SELF_SIGNED, encoded
 from infra.settings.applications import MoodleApplication
 
 SECRET = "correct'horse\\battery"
@@ -45,7 +45,8 @@ ARGS = NodeArgs(
     name="tiny-web",
     application=MOODLE,
     instance_types=("m7i.large",),
-    port=80,
+    port=443,
+    protocol="HTTPS",
     health="/health",
     host="lms.example.org",
     concurrency=12,
@@ -92,7 +93,11 @@ def local_nginx(text: str) -> str:
 def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
     nginx = tool("nginx", "/usr/sbin/nginx")
     path = tmp_path / "nginx.conf"
-    path.write_text(local_nginx(text_of(WEB, "nginx.conf")))
+    here = dataclasses.replace(WEB, folders=Folders(tls=str(tmp_path)))
+    path.write_text(local_nginx(text_of(here, "nginx.conf")))
+    assert nginx("-t", "-q", "-p", tmp_path, "-c", path).returncode != 0, "no certificate yet"
+    assert tool("bash")("-euc", SELF_SIGNED.format(folder=tmp_path)).returncode == 0
+    assert (tmp_path / "tls.key").stat().st_mode & 0o777 == 0o600
     judged = nginx("-t", "-q", "-p", tmp_path, "-c", path)
     assert judged.returncode == 0, judged.stderr
     path.write_text(path.read_text().replace("server_tokens off;", "server_tokens off"))

@@ -33,6 +33,7 @@ def node(application: Application | None = None, **changes: Any) -> NodeArgs:
         "application": application or GenericApplication(cloud_init=None),
         "instance_types": ("m7i.large",),
         "port": 8080,
+        "protocol": "HTTPS",
         "health": "/up",
         "host": "lms.example.org",
         "concurrency": 12,
@@ -90,14 +91,16 @@ def test_the_script_is_one_that_bash_understands_and_quotes_its_values(tmp_path:
         check=True,
     )
     assert shown.stdout == ENVIRONMENT["DATABASE_NAME"]
-    script.write_text(ours.text.replace("VARIABLES\n\n", "VARIABLES\n\nif then\n"))
+    script.write_text(ours.text.replace("\n# What the", "\nif then\n# What the", 1))
     assert subprocess.run([bash, "-n", script], capture_output=True, check=False).returncode != 0
 
 
 def test_a_web_node_is_ready_when_its_health_path_answers() -> None:
     (web,), (worker,) = (parts(node(role=role), ENVIRONMENT) for role in ("web", "worker"))
-    assert "http://127.0.0.1:8080/up" in web.text
-    assert "http://127.0.0.1" not in worker.text
+    assert "https://127.0.0.1:8080/up" in web.text
+    assert "https://127.0.0.1" not in worker.text
+    assert "openssl" in web.text
+    assert "openssl" not in worker.text
 
 
 def ready(tmp_path: Path, *, healthy: bool, answers: Mapping[str, str], aws: str) -> list[str]:
