@@ -15,7 +15,7 @@ class GenericApplication(Settings):
     """Whatever an image or a cloud-init file brings; it answers on the tier's health path."""
 
     kind: Literal["generic"] = Field(
-        "generic", description="`application: generic` is short for it, and the default."
+        default="generic", description="`application: generic` is short for it, and the default."
     )
     cloud_init: str | None = Field(
         None,
