@@ -386,15 +386,13 @@ def _days(target: PlanTarget, grid: Grid) -> np.ndarray[tuple[int, int], np.dtyp
         target.actions, start=grid.start, count=grid.count, initial=target.start
     ).nominal
     rows = (grid.last - grid.first).days + 1
-    days = np.zeros((rows, DAY_MINUTES), dtype=np.int64)
+    # -1 where the clock has no such minute: 0 is a size, of workers in core hours for instance.
+    days = np.full(rows * DAY_MINUTES, -1, dtype=np.int64)
     wall = wall_minutes(grid.zone, grid.start, grid.count)
     first = int(wall[0]) - int(wall[0]) % DAY_MINUTES
-    np.maximum.at(days.reshape(-1), np.clip(wall - first, 0, days.size - 1), played)
-    for row in days:
-        missing = np.flatnonzero(row == 0)
-        if len(missing) and missing[0] > 0:
-            row[missing] = row[missing[0] - 1]
-    return days
+    np.maximum.at(days, np.clip(wall - first, 0, days.size - 1), played)
+    last_known = np.maximum.accumulate(np.where(days < 0, 0, np.arange(days.size)))
+    return np.maximum(days[last_known], 0).reshape(rows, DAY_MINUTES)
 
 
 def _bar(value: int, peak: int) -> str:

@@ -546,3 +546,20 @@ def test_year_and_week_fit_80_columns_and_need_no_colour(season: Season) -> None
         assert "\x1b" not in text
         assert max(len(line) for line in text.splitlines()) <= 80
     assert "lies outside the plan" in season("show", "--week", "2027-12-07", code=2)
+
+
+def test_the_week_shows_no_workers_within_core_hours(season: Season) -> None:
+    """The hour that daylight saving skips is filled from the one before; a floor of 0 is not."""
+
+    def imports(data: dict[str, Any]) -> None:
+        data["markets"][0]["core_hours"] = {"from": "07:30", "to": "16:00"}
+        data["capacity"]["imports"] = {
+            "kind": "worker-hours", "units": 4, "core_units": 0, "min": 0, "max": 4, "boot": "4m",
+        }  # fmt: skip
+
+    season.change(imports)
+    season("plan")
+    shown = season.json("show", "--week", "2026-12-07")["floors_by_minute"]["imports"]
+    monday, saturday = shown["2026-12-07"], shown["2026-12-12"]
+    assert (set(monday[: 7 * 60]), set(monday[7 * 60 + 30 : 16 * 60])) == ({4}, {0})
+    assert set(saturday) == {4}

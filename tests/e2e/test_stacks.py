@@ -181,6 +181,49 @@ def test_infomentor_lends_to_staging_only_what_production_gives_back(
     )
 
 
+def test_itslearning_imports_outside_core_hours_alone(committed: Firstbell) -> None:
+    def imports_are(units: int, *, at: str) -> Check:
+        """The group's live bounds and instances, read with boto3, are just so many."""
+
+        def check(firstbell: Firstbell) -> None:
+            found = group(firstbell, "itslearning-imports")
+            sizes = (found["MinSize"], found["MaxSize"], len(found["Instances"]))
+            assert sizes == (units, units, units), at
+
+        return check
+
+    def before_the_burst(firstbell: Firstbell) -> None:
+        imports_are(0, at="07:59 in Norway")(firstbell)
+        found = targets(firstbell, "itslearning")
+        # 40,000 logins x 10 requests in 1,200 s, and twice 0.8 requests/s for each 1,000 of
+        # 500,000 users from eight on; 25 an instance.
+        assert found["web"]["in_service"] >= (40_000 * 10 / 1_200 + 2 * 0.8 * 500) / 25
+
+    def in_the_burst(firstbell: Firstbell) -> None:
+        for name in ("web", "database"):
+            found = targets(firstbell, "itslearning")[name]
+            assert found["in_service"] >= found["required"], name
+
+    live(
+        committed,
+        "itslearning",
+        {
+            "firstbell up -s itslearning": lambda firstbell: judged(
+                firstbell, "itslearning", ["web", "imports"], datetime(2026, 8, 16, tzinfo=UTC)
+            ),
+            "firstbell local advance --by 10m": imports_are(4, at="a Sunday before school"),
+            "firstbell local advance --to 2027-03-09T06:20Z": imports_are(4, at="07:20"),
+            "firstbell local advance --to 2027-03-09T06:59Z": before_the_burst,
+            "firstbell local advance --to 2027-03-09T07:15Z": in_the_burst,
+            "firstbell local advance --to 2027-03-09T15:10Z": imports_are(4, at="16:10"),
+            "firstbell drift -s itslearning": lambda firstbell: broken_and_repaired(
+                firstbell, "itslearning", "imports"
+            ),
+            "firstbell destroy -s itslearning --yes": nothing_is_left,
+        },
+    )
+
+
 def test_the_grading_weeks_of_five_countries_add_up() -> None:
     """20 January 2027: half-year grades in Iceland, Germany and Switzerland, school in the others.
 
