@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from cli.migration.engine import Difference, Lines
-from cli.migration.mariadb.server import Server, ident
+from cli.migration.mariadb.server import Server
+from cli.migration.mariadb.text import ident
 
 # Each query answers (name, definition) and takes the database's name once.
 _PORTABLE: Final[Mapping[str, str]] = {

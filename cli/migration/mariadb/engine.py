@@ -31,7 +31,8 @@ from cli.migration.engine import (
 from cli.migration.engine import Server as AnyServer
 from cli.migration.mariadb import catalogue, preflight, schema, sums
 from cli.migration.mariadb.gtid import Position
-from cli.migration.mariadb.server import RunnerLock, Server, ident, literal, status
+from cli.migration.mariadb.server import RunnerLock, Server, status
+from cli.migration.mariadb.text import account, ident, literal
 from infra.errors import FirstbellError, MismatchError
 
 if TYPE_CHECKING:
@@ -121,13 +122,21 @@ class MariaDbEngine:
         _refuse_differences([each for each in self._between() if each.kind in _STRUCTURE])
 
     def _between(self) -> list[Difference]:
-        """Differences between the sides; accounts that only the target has are its own."""
+        """Differences between the sides; accounts that only the target has are its own.
+
+        Those that the target's service lets nobody create stay behind.
+        """
+        behind = self._target.cannot_grant(self._source)
         return [
             each
             for each in differences(
                 catalogue.portable(self._source), catalogue.portable(self._target)
             )
-            if each.kind not in ("account", "role") or each.target is None
+            if each.kind not in ("account", "role", "grant")
+            or not (
+                (each.kind != "grant" and each.source is None)
+                or any(_names_account(each, name) for name in behind)
+            )
         ]
 
     def copy(self, run: Run) -> None:
@@ -243,8 +252,19 @@ class MariaDbEngine:
             run.effect(f"lock new accounts on {closed.side}", closed.fence, accounts=fresh)
             closed.expel()
         way: Way = "forward" if soaking else "back"
-        found = self.ends(way)[1].replica(self.name(way))
-        if found is not None and found["Slave_SQL_Running"] == "No":
+        publisher, subscriber = self.ends(way)
+        found = subscriber.replica(self.name(way))
+        if (
+            found is not None
+            and publisher.dialect.managed
+            and not subscriber.leaves_accounts_alone(self.name(way))
+        ):
+            run.effect(
+                f"leave accounts on {subscriber.side} alone",
+                lambda: subscriber.leave_accounts_alone(self.name(way)),
+            )
+            self.go_on(way)
+        elif found is not None and found["Slave_SQL_Running"] == "No":
             run.journal.show(trouble=str(found["Last_SQL_Error"]) or None)
             if status(found, "Last_SQL_Errno"):
                 self.go_on(way)
@@ -373,7 +393,7 @@ class MariaDbEngine:
     def before_reopening(self, run: Run, *, flipping: bool) -> bool:
         back = self.name("back")
         run.effect(f"stop {back}", lambda: self._source.stop_replica(back))
-        return not self.lost("forward")
+        return not self.lost("forward") and self._target.is_itself()
 
     def rearm(self, run: Run) -> None:
         back, forward = self.name("back"), self.name("forward")
@@ -434,6 +454,14 @@ def _refuse_differences(found: Sequence[Difference]) -> None:
             + "; ".join(str(each) for each in found[:NAMED]),
             fix="; ".join(catalogue.healing(each, "target") for each in found[:NAMED]),
         )
+
+
+def _names_account(difference: Difference, name: str) -> bool:
+    """Whether a difference is about an account, or about a grant of its."""
+    if difference.kind == "grant":
+        return difference.name == name or difference.name.startswith(f"{name} on ")
+    user, _, host = difference.name.rpartition("@")
+    return account(user, host) == name
 
 
 def _place(logs: Sequence[tuple[str, int]], name: str, position: int) -> int:

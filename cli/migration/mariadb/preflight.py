@@ -14,7 +14,9 @@ import pymysql
 
 from cli.migration.engine import Finding, Severity
 from cli.migration.mariadb import catalogue
-from cli.migration.mariadb.server import Server, literal, new_password, status
+from cli.migration.mariadb.dialect import is_ours
+from cli.migration.mariadb.server import Server, new_password, status
+from cli.migration.mariadb.text import literal
 
 if TYPE_CHECKING:
     from cli.migration.machine import Run
@@ -24,11 +26,6 @@ OLDEST: Final = (10, 6)
 _RETENTION_HOURS: Final = 24
 _TRIAL_SECONDS: Final = 8.0
 _ACCESS_DENIED: Final = 1045
-# Session binary log, writes under read_only, KILL, CHANGE MASTER, other definers, locking accounts.
-_RIGHTS: Final = {
-    *("SUPER", "RELOAD", "PROCESS", "CREATE USER", "BINLOG ADMIN", "READ_ONLY ADMIN"),
-    *("CONNECTION ADMIN", "REPLICATION SLAVE", "REPLICATION SLAVE ADMIN", "SET USER"),
-}
 _HOST_REFUSED: Final = (1129, 1130)
 _SYSTEM_SCHEMAS: Final = "('mysql', 'information_schema', 'performance_schema', 'sys', 'firstbell')"
 
@@ -48,6 +45,15 @@ def inspect(run: Run, source: Server, target: Server) -> Iterator[Finding]:
                 "MySQL has other GTIDs; migrate it with AWS DMS, or to MariaDB first",
             )
             return
+    if source.dialect.managed:
+        yield Finding(
+            "source-managed",
+            "blocker",
+            f"the source {source.address} is on RDS",
+            "it cannot leave a statement out of its binary log, which the way back needs: RDS is"
+            " only ever the target",
+        )
+        return
     yield from _sides(source, target)
     for server, other in ((source, target), (target, source)):
         yield from _server(server)
@@ -56,6 +62,8 @@ def inspect(run: Run, source: Server, target: Server) -> Iterator[Finding]:
         yield from _network(server, other)
     yield from _source(source)
     yield from _target(run, source, target)
+    if target.dialect.managed:
+        yield from _managed(source, target)
 
 
 def same_server(one: Server, other: Server) -> bool:
@@ -98,17 +106,17 @@ def _sides(source: Server, target: Server) -> Iterator[Finding]:
             f"the source's database is {source.database}, the target's {target.database}",
             "GTID replication carries names: give both the same one",
         )
-    for name, variable, advice in (
-        ("server-id", "server_id", "SET GLOBAL server_id = another number"),
-        ("gtid-domain", "gtid_domain_id", "SET GLOBAL gtid_domain_id = another number"),
-    ):
+    # The numbers of a managed server are the service's.
+    side = "source" if target.dialect.managed else "target"
+    for name, variable in (("server-id", "server_id"), ("gtid-domain", "gtid_domain_id")):
         values = [server.one(f"SELECT @@GLOBAL.{variable}") for server in (source, target)]
         if values[0] == values[1]:
             yield Finding(
                 name,
                 "blocker",
                 f"{variable} is {values[0]} on both sides: neither could tell its own writes",
-                f"on the target: {advice}, and the same in its option file, or a restart undoes it",
+                f"on the {side}: SET GLOBAL {variable} = another number, and the same in its option"
+                " file, or a restart undoes it",
             )
     settings: tuple[tuple[str, Severity, str], ...] = (
         ("lower_case_table_names", "blocker", "table names would not be found"),
@@ -174,11 +182,7 @@ def _server(server: Server) -> Iterator[Finding]:
             " or let rows and binary log differ",
             "SET GLOBAL sync_binlog = 1, innodb_flush_log_at_trx_commit = 1 until commit",
         )
-    others = [
-        each["Connection_name"] or "the default one"
-        for each in server.replicas()
-        if not str(each["Connection_name"]).startswith("firstbell_")
-    ]
+    others = [name for name in server.replica_names() if not is_ours(name)]
     if others:
         yield Finding(
             f"replicates-{side}",
@@ -212,6 +216,8 @@ def _server(server: Server) -> Iterator[Finding]:
 
 
 def _retention(server: Server) -> Iterator[Finding]:
+    if server.dialect.managed:
+        return  # its variables say nothing about it: `_managed`
     found = dict(server.rows("SHOW GLOBAL VARIABLES LIKE '%expire_logs%'"))
     days = float(found.get("expire_logs_days", 0))
     hours = float(found.get("binlog_expire_logs_seconds", 0)) / 3600 or days * 24
@@ -220,28 +226,22 @@ def _retention(server: Server) -> Iterator[Finding]:
             f"binlog-retention-{server.side}",
             "blocker",
             f"the {server.side} keeps its binary log for {hours:g} hours",
-            "SET GLOBAL binlog_expire_logs_seconds = 604800, longer than the copy and every pause"
-            " (on RDS: CALL mysql.rds_set_configuration('binlog retention hours', 168))",
+            "SET GLOBAL binlog_expire_logs_seconds = 604800, longer than the copy and every pause",
         )
 
 
 def _accounts(server: Server) -> Iterator[Finding]:
     side = server.side
-    have = {
-        str(privilege)
-        for (privilege,) in server.rows(
-            "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES"
-            " WHERE GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
-        )
-    }
-    missing = _RIGHTS - have
+    missing = server.dialect.rights - server.rights()
     if missing:
         yield Finding(
             f"rights-{side}",
             "blocker",
             f"{server.user} on the {side} lacks {', '.join(sorted(missing))}",
-            "GRANT ALL PRIVILEGES ON *.* TO … WITH GRANT OPTION, for an account of the migration's"
-            " own",
+            "sign in as the instance's master user"
+            if server.dialect.managed
+            else "GRANT ALL PRIVILEGES ON *.* TO … WITH GRANT OPTION, for an account of the"
+            " migration's own",
         )
     used = sorted(
         {f"session {number}" for number, user in server.strangers() if user == server.user}
@@ -254,6 +254,8 @@ def _accounts(server: Server) -> Iterator[Finding]:
             f"CREATE USER migration, and name it in the {side}'s dsn; our own account is the one"
             " that the fence cannot lock",
         )
+    if server.dialect.managed:
+        return  # AWS can give the master user another password
     others = server.one(
         "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER'"
         " AND GRANTEE NOT LIKE CONCAT('''', %s, '''@%%') AND GRANTEE NOT LIKE '''mariadb.sys''@%%'",
@@ -270,12 +272,14 @@ def _accounts(server: Server) -> Iterator[Finding]:
 
 def _network(subscriber: Server, publisher: Server) -> Iterator[Finding]:
     """Whether one server reaches the other, by a connection of its own that is refused."""
-    name = f"{subscriber.base}_trial"
+    if subscriber.dialect.managed and subscriber.replica_names():
+        return  # its only connection is in use: by another, which is a finding, or by us
+    name = f"{subscriber.base}_nobody"
     side, other = subscriber.side, publisher.side
     try:
         subscriber.drop_replica(name)
-        subscriber.change_master(name, publisher, f"{subscriber.base}_nobody", new_password())
-        subscriber.run(f"START SLAVE {literal(name)} IO_THREAD")
+        subscriber.change_master(name, publisher, name, new_password())
+        subscriber.start_replica(name)
         number, text = _first_answer(subscriber, name)
     except (pymysql.ProgrammingError, pymysql.InternalError) as error:
         yield Finding(
@@ -415,13 +419,71 @@ def _target(run: Run, source: Server, target: Server) -> Iterator[Finding]:
         )
 
 
+def _managed(source: Server, target: Server) -> Iterator[Finding]:
+    """What a service keeps from its customers, so that it must be asked or worked around."""
+    kept = {
+        str(name): value for name, value, *_ in target.rows("CALL mysql.rds_show_configuration")
+    }
+    hours = int(kept.get("binlog retention hours") or 0)
+    if hours < _RETENTION_HOURS:
+        yield Finding(
+            "binlog-retention-target",
+            "blocker",
+            f"RDS keeps the target's binary log for {hours} hours",
+            "CALL mysql.rds_set_configuration('binlog retention hours', 168)",
+        )
+    loud = [
+        str(name)
+        for name, value in target.rows(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('general_log', 'server_audit_logging')"
+        )
+        if value == "ON"
+    ]
+    if loud:
+        yield Finding(
+            "statement-log-target",
+            "blocker",
+            f"{' and '.join(loud)} of the target would keep the replication password",
+            "turn it off until commit: general_log in the parameter group, the audit plugin in the"
+            " option group",
+        )
+    objects = _definers(source)
+    code = sorted(f"{kind} {name}" for kind, name, _ in objects if kind in ("routine", "trigger"))
+    if code and not target.one("SELECT @@GLOBAL.log_bin_trust_function_creators"):
+        yield Finding(
+            "function-creators-target",
+            "blocker",
+            f"without SUPER the target lets nobody create {', '.join(code)}",
+            "set log_bin_trust_function_creators to 1 in the parameter group",
+        )
+    definers = sorted(
+        f"{kind} {name} ({definer})"
+        for kind, name, definer in objects
+        if definer.rpartition("@")[0] != target.user
+    )
+    if definers:
+        yield Finding(
+            "definers-target",
+            "blocker",
+            f"RDS's master user may not create objects for others: {', '.join(definers)}",
+            f"recreate them on the source with the definer {target.user}, whom both sides have, or"
+            " drop them",
+        )
+    if behind := target.cannot_grant(source):
+        yield Finding(
+            "grants-target",
+            "accept",
+            "RDS's master user cannot give "
+            + "; ".join(f"{who} {', '.join(what)}" for who, what in behind.items()),
+            "REVOKE what they do not need; accepted, these accounts stay behind",
+        )
+
+
 def ours(server: Server) -> list[str]:
     """Everything on a server that a migration of ours left."""
     left = [f"account {user}" for user, *_ in server.accounts() if user.startswith(server.base)]
     left += [
-        f"replication {each['Connection_name']}"
-        for each in server.replicas()
-        if str(each["Connection_name"]).startswith(server.base)
+        f"replication {name}" for name in server.replica_names() if name.startswith(server.base)
     ]
     if server.one("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'firstbell'"):
         left.append("schema firstbell")

@@ -21,15 +21,14 @@ import pymysql
 
 from cli.migration.mariadb import catalogue, sums
 from cli.migration.mariadb.gtid import Position
-from cli.migration.mariadb.server import EVENT_STATES, Server, account, ident
+from cli.migration.mariadb.server import EVENT_STATES, Server
+from cli.migration.mariadb.text import account, ident
 from infra.errors import FirstbellError, InputError
 
 _PROGRAMS: Final = ("mariadb-dump", "mariadb")
 _BLOCK: Final = 1 << 20
 _GTID: Final = re.compile(rb"^-- SET GLOBAL gtid_slave_pos='([^']*)';", re.MULTILINE)
-_LOAD_SETTINGS: Final = (
-    "SET SESSION sql_log_bin=0, foreign_key_checks=0, unique_checks=0, max_statement_time=0"
-)
+_LOAD_SETTINGS: Final = "SET SESSION foreign_key_checks=0, unique_checks=0, max_statement_time=0"
 _EXPEL_SECONDS: Final = 60.0
 
 
@@ -46,7 +45,7 @@ def copy_accounts(source: Server, target: Server) -> list[str]:
     """Create the accounts and roles that the target lacks, with the hashes of their passwords."""
     have = {(user, host) for user, host, *_ in target.accounts()}
     made: list[str] = []
-    for user, host, role in _wanted(source):
+    for user, host, role in _wanted(source, target):
         if (user, host) in have:
             continue
         name = ident(user) if role else account(user, host)
@@ -59,12 +58,13 @@ def copy_accounts(source: Server, target: Server) -> list[str]:
     return made
 
 
-def _wanted(source: Server) -> list[tuple[str, str, bool]]:
+def _wanted(source: Server, target: Server) -> list[tuple[str, str, bool]]:
     """User, host and whether it is a role, roles first."""
+    behind = target.cannot_grant(source)
     found = [
         (user, host, role)
         for user, host, _, role in source.accounts()
-        if source.is_applications(user)
+        if source.is_applications(user) and account(user, host) not in behind
     ]
     return sorted(found, key=lambda each: not each[2])
 
@@ -73,7 +73,7 @@ def copy_grants(source: Server, target: Server) -> int:
     """Give the accounts that we made all their grants, the others those on this database."""
     here = f" ON {ident(source.database)}."
     given = 0
-    for user, host, role in _wanted(source):
+    for user, host, role in _wanted(source, target):
         name = ident(user) if role else account(user, host)
         fresh = target.remembered(f"{'ROLE' if role else 'USER'} {name}") is not None
         for (grant,) in source.rows(f"SHOW GRANTS FOR {name}"):
@@ -243,7 +243,8 @@ def _pipe(
     dump += ["--skip-lock-tables", "--skip-add-locks", "--hex-blob", "--skip-dump-date"]
     dump += ["--max-allowed-packet=1G", *options, source.database]
     load = ["mariadb", *target.child_arguments(), "--max-allowed-packet=1G", "--binary-mode"]
-    load += [f"--init-command={_LOAD_SETTINGS}", target.database]
+    settings = _LOAD_SETTINGS + (", sql_log_bin=0" if target.dialect.leaves_the_log else "")
+    load += [f"--init-command={settings}", target.database]
     with tempfile.TemporaryFile() as dump_said, tempfile.TemporaryFile() as load_said:
         with (
             subprocess.Popen(

@@ -10,6 +10,7 @@ neither the general nor the slow log sees (`secretly`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -25,8 +26,17 @@ from typing import Any, Final, cast
 import pymysql
 from pymysql.cursors import Cursor, DictCursor
 
+from cli.migration.mariadb.dialect import (
+    MARK,
+    Connection,
+    Dialect,
+    OwnServer,
+    Rds,
+    Statement,
+)
 from cli.migration.mariadb.gtid import Position
-from infra.errors import InputError
+from cli.migration.mariadb.text import account, ident, literal
+from infra.errors import FirstbellError, InputError
 
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 24 * 3600
@@ -36,15 +46,18 @@ _SETTINGS: Final = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO', autocommit = 1,"
     " max_statement_time = 0, wait_timeout = 28800, net_read_timeout = 600,"
     " net_write_timeout = 600, group_concat_max_len = 1048576, lock_wait_timeout = 60,"
-    " foreign_key_checks = 1, unique_checks = 1, sql_log_bin = 0"
+    " foreign_key_checks = 1, unique_checks = 1"
 )
+_NO_RIGHT: Final = 1227
 # `SHOW FULL PROCESSLIST` and information_schema.PROCESSLIST show this many bytes of a statement
 # (PROCESS_LIST_INFO_WIDTH in the server's sql_show.h); a secret behind them is never shown.
 _SHOWN_BYTES: Final = 65_535
 _PADDING: Final = "/*" + " " * (_SHOWN_BYTES + 1) + "*/"
 _STOP_SECONDS: Final = 15.0
 # Accounts of a managed service or of the server itself, which nobody else may alter.
-_SERVICE_USERS: Final = re.compile(r"mariadb\.sys|mysql\.(sys|session|infoschema)|rds.*|PUBLIC")
+_SERVICE_USERS: Final = re.compile(
+    r"mariadb\.sys|mysql\.(sys|session|infoschema)|rds(admin|repladmin|_.*)|PUBLIC"
+)
 # Errors after which the same statement may work a moment later: no connection, one that broke or
 # was killed, a server that is full, starting or stopping, a lock, a statement that we interrupted.
 # PyMySQL calls nearly every error of the server operational.
@@ -53,24 +66,15 @@ _AWAY_NUMBERS: Final = {
     *(1205, 1213, 1317, 1927, 2002, 2003, 2005, 2006, 2013, 2014, 2055, 4151),
 }
 
+# What a publisher that cannot leave its binary log may not change here: accounts and our own marks;
+# tokens and a rehearsal's rows pass.
+_LEFT_ALONE: Final = ",".join(
+    ("mysql.%", *(f"firstbell.{name}" for name in ("event", "made", "owner", "probe", "role")))
+)
+
 EVENT_STATES: Final = ("ENABLED", "DISABLED", "SLAVESIDE_DISABLED")
 
 Row = tuple[Any, ...]
-
-
-def ident(name: str) -> str:
-    """A name, quoted for SQL."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def literal(text: str) -> str:
-    """A text, quoted for SQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def account(user: str, host: str) -> str:
-    """An account's name as statements take it; the percent sign is no placeholder in it."""
-    return f"{literal(user)}@{literal(host)}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Server:
         migration: str,
         *,
         roles: Sequence[str] | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         self.side = side
         self.migration = migration
@@ -109,11 +114,19 @@ class Server:
         self.roles = roles
         self.dsn = dsn
         self.peer = peer
+        self._dialect = dialect
         self._conn: pymysql.Connection[Cursor] | None = None
 
     def clone(self) -> Server:
         """The same database with a connection of its own, for another thread."""
-        return Server(self.side, self.dsn, self.peer, self.migration, roles=self.roles)
+        return Server(
+            self.side,
+            self.dsn,
+            self.peer,
+            self.migration,
+            roles=self.roles,
+            dialect=self._dialect,
+        )
 
     # Connections
 
@@ -140,9 +153,42 @@ class Server:
         if ours:
             with conn.cursor() as cursor:
                 cursor.execute(_SETTINGS)
+                self._leave_the_log(cursor)
                 # How our own sessions are told from others of the same account.
                 cursor.execute("SELECT GET_LOCK(CONCAT('firstbell ', CONNECTION_ID()), 0)")
         return conn
+
+    def _leave_the_log(self, cursor: Cursor) -> None:
+        """Find out what kind of server it is, once, and keep the session off the binary log."""
+        if self._dialect is None:
+            cursor.execute(
+                "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql'"
+                " AND ROUTINE_NAME = %s",
+                (MARK,),
+            )
+            self._dialect = Rds() if cursor.fetchone() else OwnServer()
+        try:
+            if self._dialect.leaves_the_log:
+                cursor.execute("SET SESSION sql_log_bin = 0")
+        except pymysql.OperationalError as error:
+            if error.args[0] != _NO_RIGHT:
+                raise
+            raise InputError(
+                f"{self.user} on the {self.side} may not leave its statements out of the binary"
+                " log",
+                where=self.address,
+                why=str(error.args[-1]),
+                fix="GRANT ALL PRIVILEGES ON *.* TO … WITH GRANT OPTION, for an account of the"
+                " migration's own",
+            ) from error
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this server is told what to do."""
+        if self._dialect is None:
+            self.ping()
+        assert self._dialect is not None  # noqa: S101 (every connection finds it out)
+        return self._dialect
 
     @property
     def conn(self) -> pymysql.Connection[Cursor]:
@@ -189,11 +235,25 @@ class Server:
     @contextmanager
     def logged(self) -> Generator[None]:
         """Statements in it are replicated."""
+        if not self.dialect.leaves_the_log:
+            yield
+            return
         self.run("SET SESSION sql_log_bin = 1")
         try:
             yield
         finally:
             self.run("SET SESSION sql_log_bin = 0")
+
+    def tell(self, statement: Statement) -> None:
+        """Run a statement of the dialect's."""
+        if statement.secret is None:
+            self.run(statement.text)
+        else:
+            self.secretly(statement.text, statement.secret, statement.after)
+
+    def set_password(self, statement: str, password: str) -> None:
+        """Run `CREATE USER …` or `ALTER USER …` with a password, of which only a hash is sent."""
+        self.secretly(f"{statement} IDENTIFIED BY PASSWORD", native_hash(password))
 
     def secretly(self, before: str, secret: str, after: str = "") -> None:
         """Run a statement with a secret (quoted here) in its middle.
@@ -209,7 +269,7 @@ class Server:
         Raises:
             pymysql.Error: of the kind that the server reports, without the statement's text.
         """
-        self.run("SET SESSION sql_log_off = 1, slow_query_log = 0")
+        self.run(self.dialect.unheard)
         try:
             self.run(f"{_PADDING} {statement}")
         except pymysql.Error as error:
@@ -217,7 +277,7 @@ class Server:
             number, text = (*error.args, "", "")[:2]
             raise type(error)(number, str(text).partition(" near ")[0]) from None
         with suppress(pymysql.Error):
-            self.run("SET SESSION sql_log_off = 0, slow_query_log = DEFAULT")
+            self.run(self.dialect.heard)
 
     # What it is
 
@@ -253,6 +313,32 @@ class Server:
         if self.dsn.ssl_ca is not None:
             given += [f"--ssl-ca={self.dsn.ssl_ca}", "--ssl-verify-server-cert"]
         return given
+
+    def rights(self) -> set[str]:
+        """What our account may do on the whole server."""
+        return {
+            str(privilege)
+            for (privilege,) in self.rows(
+                "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES"
+                " WHERE GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
+            )
+        }
+
+    def cannot_grant(self, other: Server) -> dict[str, list[str]]:
+        """The other server's accounts with more rights than a managed one lets us give."""
+        if not self.dialect.managed:
+            return {}
+        can = self.rights()
+        found: dict[str, list[str]] = {}
+        for user, host, privilege in other.rows(
+            "SELECT p.User, p.Host, u.PRIVILEGE_TYPE FROM mysql.global_priv p"
+            " JOIN information_schema.USER_PRIVILEGES u"
+            " ON u.GRANTEE = CONCAT('''', p.User, '''@''', p.Host, '''')"
+            " WHERE u.PRIVILEGE_TYPE <> 'USAGE' ORDER BY 1, 2, 3"
+        ):
+            if self.is_applications(str(user)) and str(privilege) not in can:
+                found.setdefault(account(str(user), str(host)), []).append(str(privilege))
+        return found
 
     # Ours in it
 
@@ -300,12 +386,18 @@ class Server:
             runner,
         )
         for user in (self.replicator, self.prober):
-            self.secretly(
-                f"CREATE USER IF NOT EXISTS {account(user, '%')} IDENTIFIED BY", new_password()
-            )
+            self.set_password(f"CREATE USER IF NOT EXISTS {account(user, '%')}", new_password())
         self.run(f"GRANT REPLICATION SLAVE ON *.* TO {account(self.replicator, '%')}")
         self.run(f"GRANT INSERT ON firstbell.probe TO {account(self.prober, '%')}")
-        self.remember("gtid_slave_pos", str(self.one("SELECT @@GLOBAL.gtid_slave_pos")))
+        for variable in ("gtid_slave_pos", "server_id"):
+            self.remember(variable, str(self.one(f"SELECT @@GLOBAL.{variable}")))
+
+    def is_itself(self) -> bool:
+        """Whether it still has the server id that its own writes carry.
+
+        RDS gives another one when it fails over; what comes back would then be applied again.
+        """
+        return self.remembered("server_id") == str(self.one("SELECT @@GLOBAL.server_id"))
 
     def remember(self, what: str, value: str) -> None:
         """Keep how something was, unless that is known already."""
@@ -342,7 +434,7 @@ class Server:
         """Remove our schema and accounts; replication of ours must be gone."""
         if self.installed():
             was = self.remembered("gtid_slave_pos")
-            if was is not None and not self.replicas():
+            if was is not None and not self.dialect.managed and not self.replicas():
                 self.run("SET GLOBAL gtid_slave_pos = %s", was)
         self.run("DROP DATABASE IF EXISTS firstbell")
         for user in (self.replicator, self.prober):
@@ -393,7 +485,7 @@ class Server:
 
         Accounts and events stay locked over a crash; `read_only` and the scheduler's switch do not.
         """
-        for variable in ("read_only", "event_scheduler"):
+        for variable, _ in self.dialect.switches:
             self.remember(variable, str(self.one(f"SELECT @@GLOBAL.{variable}")))
         roles = self.login_roles()
         for role in roles:
@@ -402,9 +494,9 @@ class Server:
         for schema, name, definer in self.events():
             self.run("INSERT IGNORE INTO firstbell.event VALUES (%s)", name)
             self._alter_event(schema, name, definer, "DISABLE")
-        self.run("SET GLOBAL read_only = 1")
-        if str(self.one("SELECT @@GLOBAL.event_scheduler")) != "DISABLED":
-            self.run("SET GLOBAL event_scheduler = OFF")
+        for variable, value in self.dialect.switches:
+            if str(self.one(f"SELECT @@GLOBAL.{variable}")) != "DISABLED":
+                self.run(f"SET GLOBAL {variable} = {value}")
         return roles
 
     def fenced_roles(self) -> list[str]:
@@ -412,7 +504,7 @@ class Server:
 
     def lift(self) -> list[str]:
         """Unlock those who were not locked before, and let events run again."""
-        for variable in ("read_only", "event_scheduler"):
+        for variable, _ in self.dialect.switches:
             was = self.remembered(variable)
             if was is not None and was != str(self.one(f"SELECT @@GLOBAL.{variable}")):
                 self.run(f"SET GLOBAL {variable} = {was}")
@@ -455,6 +547,7 @@ class Server:
                 "SELECT ID, USER FROM information_schema.PROCESSLIST WHERE USER NOT IN"
                 " ('system user', 'event_scheduler', 'unauthenticated user')"
                 " AND USER NOT LIKE 'firstbell\\_%%\\_repl' AND COMMAND <> 'Daemon'"
+                " AND USER NOT REGEXP '^rds(admin|repladmin|_)'"
                 " AND NOT (USER = %s AND IS_USED_LOCK(CONCAT('firstbell ', ID)) <=> ID)"
                 " ORDER BY ID",
                 self.user,
@@ -465,17 +558,19 @@ class Server:
         """End every session that is not ours; how many there were."""
         found = self.strangers()
         for number, _ in found:
-            # It may have gone by itself.
-            with suppress(pymysql.ProgrammingError):
-                self.run(f"KILL HARD CONNECTION {number}")
+            self._end(number)
         return len(found)
 
     def _kill(self, where: str, *values: object) -> None:
         for (number,) in self.rows(
             f"SELECT ID FROM information_schema.PROCESSLIST WHERE {where}", *values
         ):
-            with suppress(pymysql.ProgrammingError):
-                self.run(f"KILL HARD CONNECTION {number}")
+            self._end(int(number))
+
+    def _end(self, session: int) -> None:
+        # It may have gone by itself.
+        with suppress(pymysql.ProgrammingError, pymysql.InternalError):
+            self.tell(self.dialect.kill(session))
 
     def prepared_transactions(self) -> int:
         """XA transactions that would commit through the fence."""
@@ -484,7 +579,7 @@ class Server:
     def probe_write(self) -> bool:
         """Write as an application would; True when it worked."""
         password = new_password()
-        self.secretly(f"ALTER USER {account(self.prober, '%')} IDENTIFIED BY", password)
+        self.set_password(f"ALTER USER {account(self.prober, '%')}", password)
         try:
             with self.connect(user=self.prober, password=password) as conn, conn.cursor() as cursor:
                 cursor.execute("SET SESSION autocommit = 1")
@@ -533,11 +628,16 @@ class Server:
 
     def replicas(self) -> list[dict[str, Any]]:
         """Everything this server replicates, as `SHOW ALL SLAVES STATUS` tells it."""
-        return self.named("SHOW ALL SLAVES STATUS")
+        found = self.named("SHOW ALL SLAVES STATUS")
+        return [each for each in found if self.dialect.label(each) is not None]
+
+    def replica_names(self) -> list[str]:
+        """The connections by name: ours as we call them, others as the server does."""
+        return [str(self.dialect.label(each)) for each in self.replicas()]
 
     def replica(self, name: str) -> dict[str, Any] | None:
-        """One named connection's state, or None when there is none."""
-        return next((each for each in self.replicas() if each["Connection_name"] == name), None)
+        """One connection's state by our name of it, or None when there is none."""
+        return next((each for each in self.replicas() if self.dialect.label(each) == name), None)
 
     def ensure_replica(self, name: str, publisher: Server, start: Position | None) -> None:
         """Replicate from the publisher; from `start`, or from where this server stands.
@@ -545,45 +645,76 @@ class Server:
         The throwaway account gets a new password, which only `master.info` on this server keeps.
         """
         if self.replica(name) is None:
-            if start is not None:
-                self.run("SET GLOBAL gtid_slave_pos = %s", str(start))
             password = new_password()
-            publisher.secretly(
-                f"ALTER USER {account(publisher.replicator, '%')} IDENTIFIED BY", password
-            )
-            self.change_master(name, publisher, publisher.replicator, password)
+            publisher.set_password(f"ALTER USER {account(publisher.replicator, '%')}", password)
+            self.change_master(name, publisher, publisher.replicator, password, start)
+        if publisher.dialect.managed:
+            self.leave_accounts_alone(name)
         self.start_replica(name)
 
-    def change_master(self, name: str, publisher: Server, user: str, password: str) -> None:
+    def change_master(
+        self,
+        name: str,
+        publisher: Server,
+        user: str,
+        password: str,
+        start: Position | None = None,
+    ) -> None:
+        """Point a connection at the publisher.
+
+        Raises:
+            FirstbellError: the server has one connection only, and others use it.
+        """
+        if self.dialect.managed and (others := self.replica_names()):
+            raise FirstbellError(
+                f"the {self.side} replicates already ({', '.join(others)})",
+                where=self.address,
+                fix="CALL mysql.rds_stop_replication, then CALL mysql.rds_reset_external_master",
+            )
         peer = publisher.peer
-        encrypted = ""
-        if peer.ssl_ca is not None:
-            encrypted = f", MASTER_SSL = 1, MASTER_SSL_CA = {literal(peer.ssl_ca)}"
-        self.secretly(
-            f"CHANGE MASTER {literal(name)} TO MASTER_HOST = {literal(peer.host)},"
-            f" MASTER_PORT = {peer.port}, MASTER_USER = {literal(user)}, MASTER_CONNECT_RETRY = 1,"
-            f" MASTER_HEARTBEAT_PERIOD = 2, MASTER_USE_GTID = slave_pos{encrypted},"
-            " MASTER_PASSWORD =",
-            password,
-        )
+        to = Connection(name, peer.host, peer.port, user, password, peer.ssl_ca)
+        for statement in self.dialect.configure(to, start, self.slave_position()):
+            self.tell(statement)
+
+    def leave_accounts_alone(self, name: str) -> None:
+        """Take over neither accounts nor marks of ours from a publisher that logs everything.
+
+        RDS cannot leave a statement out of its binary log: when it opens its accounts, ours must
+        not open with them. A restart of this server undoes it; `keep_up` looks.
+        """
+        if self.leaves_accounts_alone(name):
+            return
+        self.stop_replica(name)
+        self.run(f"SET SESSION default_master_connection = {literal(name)}")
+        try:
+            self.run(f"SET GLOBAL replicate_wild_ignore_table = {literal(_LEFT_ALONE)}")
+        finally:
+            self.run("SET SESSION default_master_connection = ''")
+
+    def leaves_accounts_alone(self, name: str) -> bool:
+        found = self.replica(name)
+        return found is not None and found["Replicate_Wild_Ignore_Table"] == _LEFT_ALONE
 
     def start_replica(self, name: str) -> None:
         found = self.replica(name)
         if found is None:
             return
         if found["Slave_IO_Running"] == "No" or found["Slave_SQL_Running"] == "No":
-            self.run(f"START SLAVE {literal(name)}")
+            self.tell(self.dialect.start(name))
 
     def stop_replica(self, name: str) -> None:
         """Stop fetching and applying; a transaction that is being applied ends first."""
-        if self.replica(name) is not None:
-            self.run(f"STOP SLAVE {literal(name)}")
+        found = self.replica(name)
+        if found is not None and not (
+            found["Slave_IO_Running"] == found["Slave_SQL_Running"] == "No"
+        ):
+            self.tell(self.dialect.stop(name))
 
     def drop_replica(self, name: str) -> None:
         """Forget a connection with its relay log and password."""
         if self.replica(name) is not None:
-            self.run(f"STOP SLAVE {literal(name)}")
-            self.run(f"RESET SLAVE {literal(name)} ALL")
+            self.stop_replica(name)
+            self.tell(self.dialect.forget(name))
 
 
 def _execute(cursor: Cursor, query: str, values: tuple[object, ...]) -> None:
@@ -599,6 +730,12 @@ def _execute(cursor: Cursor, query: str, values: tuple[object, ...]) -> None:
 def new_password() -> str:
     """A password that nobody else has; it is kept nowhere."""
     return secrets.token_urlsafe(32)
+
+
+def native_hash(password: str) -> str:
+    """What `mysql_native_password` stores of a password."""
+    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
 
 
 def status(found: Mapping[str, Any], key: str) -> int:

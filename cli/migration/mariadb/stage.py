@@ -17,7 +17,8 @@ from cli.migration import spec
 from cli.migration.mariadb import dsn, schema
 from cli.migration.mariadb.engine import MariaDbEngine
 from cli.migration.mariadb.preflight import same_server
-from cli.migration.mariadb.server import Address, Server, account, ident, new_password
+from cli.migration.mariadb.server import Address, Server, new_password
+from cli.migration.mariadb.text import account, ident
 from infra.errors import InputError
 
 _PAUSE_SECONDS = 0.02
@@ -69,9 +70,9 @@ class MariaDbStage:
                 server.close()
                 plain = server.clone()
                 plain.dsn = _nowhere(server.dsn)
-                for replica in plain.replicas():
-                    if str(replica["Connection_name"]).startswith(server.base):
-                        plain.drop_replica(str(replica["Connection_name"]))
+                for name in plain.replica_names():
+                    if name.startswith(server.base):
+                        plain.drop_replica(name)
                 marked = plain.installed() and plain.remembered("scratch") is not None
                 if marked or not _databases(plain):
                     if plain.installed():
@@ -148,7 +149,7 @@ class _Load(threading.Thread):
         self._password = new_password()
         for server in self._sides:
             user = account(_load_user(server), "%")
-            server.secretly(f"ALTER USER {user} IDENTIFIED BY", self._password)
+            server.set_password(f"ALTER USER {user}", self._password)
             server.run(f"GRANT SELECT, INSERT, UPDATE ON firstbell.`load` TO {user}")
 
     def end(self) -> None:

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from cli.migration.checksums import Sum, TableDifference
 from cli.migration.mariadb import catalogue
-from cli.migration.mariadb.server import Server, ident, literal
+from cli.migration.mariadb.server import Server
+from cli.migration.mariadb.text import ident, literal
 
 BUCKETS: Final = 1024
 _NAMED_ROWS: Final = 10

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,10 @@ def closing(run: Run) -> Run:
     return run
 
 
-def begin(scene: SceneOf[Any]) -> Run:
+def begin(scene: SceneOf[Any], accept: Iterable[str] = ()) -> Run:
     """Start the scene's migration and carry it to `soak`."""
     journal = Journal.create(root(scene.name) / "journal.db", scene.name)
+    journal.remember("accepted", sorted(accept))
     run = closing(runner.build(scene.name, journal))
     assert runner.carry(run, watch=False) == 0
     assert journal.current.state == "soak"
