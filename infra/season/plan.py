@@ -52,7 +52,7 @@ __all__ = [
 
 SCHEMA: Final = 1
 # Goes into `inputs_sha256`: raise it when equal inputs may give another plan.
-PLANNER_VERSION: Final = 2
+PLANNER_VERSION: Final = 3
 # Service days begin at 04:15: clear of the hours that daylight saving may skip or double, also for
 # a first action that is late.
 DAY_START: Final = limits.FIRST_SAFE_MINUTE + 15

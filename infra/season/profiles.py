@@ -29,11 +29,17 @@ from infra.season.history import (
     utc_offsets,
 )
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Part of the cache's key: raise it when the same history would be learnt differently."""
 
 FEWEST_DAYS: Final = 3
 """Fewer days of a kind than this, and it borrows."""
+MANY_DAYS: Final = 33
+"""With fewer, the earliest and the latest start of a bell or a quiz have not been seen yet: where
+starts are off at random, the next lies beyond n earlier ones with a chance of 2 / (n + 1)."""
+WIDEN_MINUTES: Final = 2
+WIDEN_MINUTES_FEW: Final = 4
+"""The same for kinds with fewer than `MANY_DAYS`."""
 FEWEST_DAYS_FOR_OUTLIERS: Final = 5
 OUTAGE_SHARE: Final = 0.05
 """An outage: below this share of the usual, where the usual is at least `BUSY_SHARE` of a peak."""
@@ -108,13 +114,14 @@ def learn_profiles(
     quantile: float,
     *,
     wanted: Collection[str] = (),
-    widen_minutes: int = 2,
+    widen_minutes: tuple[int, int] = (WIDEN_MINUTES, WIDEN_MINUTES_FEW),
 ) -> Profiles:
     """Learn a profile for every kind in `kinds` and in `wanted`.
 
     `kinds` says what each local date of the history is. A kind may be `BASE/DETAIL`, such as
     `school/wed`: with too few days it learns from all days of its base. Each minute takes the
-    highest quantile within `widen_minutes` on both sides, since clocks and bells differ.
+    highest quantile within `widen_minutes` on both sides, since clocks and bells differ: the first
+    for kinds with `MANY_DAYS`, the second for those with fewer.
 
     Raises:
         InputError: the history lies entirely in weekends, breaks and holidays, or no date of it
@@ -148,7 +155,7 @@ def learn_file(
     *,
     cache: Path,
     wanted: Collection[str] = (),
-    widen_minutes: int = 2,
+    widen_minutes: tuple[int, int] = (WIDEN_MINUTES, WIDEN_MINUTES_FEW),
 ) -> Profiles:
     """`learn_profiles` of a CSV file, remembered in the folder `cache` by content.
 
@@ -228,7 +235,7 @@ def _learn(
     labels: Sequence[str | None],
     load: Mapping[str, Floats],
     quantile: float,
-    widen_minutes: int,
+    widen_minutes: tuple[int, int],
 ) -> Profile:
     own = np.array([label == kind for label in labels])
     base = _base(kind)
@@ -249,14 +256,16 @@ def _learn(
             ),
             (None, own),
         )
+    observed = _observed(load["total"][chosen])
+    minutes = widen_minutes[observed < MANY_DAYS]
     rates: dict[str, Floats] = {}
     for name, table in load.items():
         rate = _quantile(table[chosen], quantile)
         if lender is not None and own.any():
             # The few days it has of its own may be higher than what it borrows.
             rate = np.fmax(rate, _quantile(table[own], 1.0))
-        rates[name] = _widened(_filled(rate), widen_minutes)
-    return Profile(kind, rates, _observed(load["total"][chosen]), lender)
+        rates[name] = _widened(_filled(rate), minutes)
+    return Profile(kind, rates, observed, lender)
 
 
 def _base(label: str | None) -> str:

@@ -49,7 +49,7 @@ def test_a_profile_is_the_quantile_over_the_days_of_its_kind_in_local_time() -> 
     table = bell(28)
     weekdays = [n for n in range(28) if n % 7 < 5]
     table[weekdays, 490:500] = np.arange(len(weekdays))[:, None] + 101.0
-    learnt = learn_profiles(history(table), week_kinds(28), STOCKHOLM, 0.5, widen_minutes=0)
+    learnt = learn_profiles(history(table), week_kinds(28), STOCKHOLM, 0.5, widen_minutes=(0, 0))
     school = learnt.kinds["school"]
     assert school.days == 20
     assert school.rates["total"][490:500].tolist() == [110.5] * 10
@@ -62,14 +62,28 @@ def test_the_bell_stays_at_its_local_time_when_the_clocks_change() -> None:
     local = (minutes + utc_offsets(minutes, STOCKHOLM)) % 1440
     rates = np.where((local >= 490) & (local < 500), 100.0, 10.0)
     source = History("load.csv", minutes, rates, {}, 1)
-    school = learn_profiles(source, week_kinds(120), STOCKHOLM, 1.0, widen_minutes=0).kinds[
+    school = learn_profiles(source, week_kinds(120), STOCKHOLM, 1.0, widen_minutes=(0, 0)).kinds[
         "school"
     ]
     assert np.flatnonzero(school.rates["total"] > 50).tolist() == list(range(490, 500))
 
 
+def test_a_kind_with_few_days_is_widened_further_since_its_earliest_start_is_unknown() -> None:
+    """A quiz up to ten minutes off began a minute before the earliest of 25 earlier ones."""
+    edges: dict[int, tuple[int, int]] = {}
+    for weeks in (6, 7):
+        table = bell(7 * weeks)
+        source = history(table)
+        learnt = learn_profiles(source, week_kinds(7 * weeks), STOCKHOLM, 0.97).kinds["school"]
+        high = np.flatnonzero(learnt.rates["total"] > 50)
+        edges[learnt.days] = (int(high[0]), int(high[-1]))
+    assert edges == {30: (486, 503), 35: (488, 501)}
+
+
 def test_a_burst_is_widened_on_both_sides() -> None:
-    learnt = learn_profiles(history(bell(14)), week_kinds(14), STOCKHOLM, 0.97, widen_minutes=3)
+    learnt = learn_profiles(
+        history(bell(14)), week_kinds(14), STOCKHOLM, 0.97, widen_minutes=(0, 3)
+    )
     high = np.flatnonzero(learnt.kinds["school"].rates["total"] > 50)
     assert (high[0], high[-1]) == (487, 502)
 
@@ -84,7 +98,7 @@ def test_an_outage_is_left_out_with_the_rush_after_it_and_listed() -> None:
     table = bell(28)
     table[2, 480:540] = 0.1
     table[2, 540:550] = 90.0
-    learnt = learn_profiles(history(table), week_kinds(28), STOCKHOLM, 1.0, widen_minutes=0)
+    learnt = learn_profiles(history(table), week_kinds(28), STOCKHOLM, 1.0, widen_minutes=(0, 0))
     assert [str(item) for item in learnt.left_out] == [
         "2025-08-20 08:00–09:15: outage on a school day"
     ]
@@ -150,7 +164,7 @@ def test_a_kind_that_the_history_never_saw_is_borrowed_when_wanted() -> None:
 def test_growth_is_the_last_year_over_the_one_before_and_profiles_stand_at_the_last() -> None:
     table = bell(730)
     table[365:] *= 1.2
-    learnt = learn_profiles(history(table), week_kinds(730), STOCKHOLM, 0.97, widen_minutes=0)
+    learnt = learn_profiles(history(table), week_kinds(730), STOCKHOLM, 0.97, widen_minutes=(0, 0))
     assert learnt.growth == pytest.approx(1.2, abs=0.001)
     assert learnt.kinds["school"].rates["total"][495] == pytest.approx(120, rel=0.001)
 
