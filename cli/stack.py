@@ -194,11 +194,12 @@ class OpenStack:
     def name(self) -> str:
         return self.settings.stack
 
-    def client(self, service: str) -> Any:
-        """A boto3 client for the stack's cloud and Region."""
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A boto3 client for the stack's cloud and Region, or another one."""
+        where = region or self.settings.region
         if self.local is not None:
-            return self.local.client(service, self.settings.region)
-        return boto3.client(service, region_name=self.settings.region)  # pyright: ignore[reportCallIssue, reportArgumentType] (any service)
+            return self.local.client(service, where)
+        return boto3.client(service, region_name=where)  # pyright: ignore[reportCallIssue, reportArgumentType] (any service)
 
     @cached_property
     def _stack(self) -> automation.Stack:

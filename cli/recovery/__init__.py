@@ -9,7 +9,8 @@ Nothing is recognised by tags alone: instances and snapshots carry the stack's t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +38,14 @@ class Recovery:
 
 
 def recover(
-    stack: automation.Stack, back_end: str, client: Clients, progress: Progress
+    stack: automation.Stack, back_end: str, client: Callable[..., Any], progress: Progress
 ) -> Recovery:
     """Make a stack fit for the next run; call it before `up` and `destroy`.
 
     Args:
         back_end: the URL of Pulumi's state, file:// or s3://.
-        client: makes a boto3 client for a service, in the stack's cloud and Region.
+        client: makes a boto3 client for a service, in the stack's cloud and its Region, or in the
+            one given as `region`.
 
     Raises:
         FirstbellError: somebody else is working on the stack, or something that was being created
@@ -76,7 +78,7 @@ def recover(
 
 
 def _resolve(
-    resources: list[dict[str, Any]], pending: Iterable[dict[str, Any]], client: Clients
+    resources: list[dict[str, Any]], pending: Iterable[dict[str, Any]], client: Callable[..., Any]
 ) -> tuple[list[dict[str, Any]], Recovery]:
     """The state's resources with what was found."""
     adopted: list[str] = []
@@ -102,7 +104,13 @@ def _resolve(
     return resources, Recovery((), tuple(adopted), tuple(surplus), tuple(cleared))
 
 
-def _ids(creation: Mapping[str, Any], client: Clients) -> list[str]:
+def _where(creation: Mapping[str, Any], client: Callable[..., Any]) -> Clients:
+    """Clients in the Region of what was being created, where its own is said."""
+    region = creation.get("inputs", {}).get("region")
+    return functools.partial(client, region=region) if region else client
+
+
+def _ids(creation: Mapping[str, Any], client: Callable[..., Any]) -> list[str]:
     """Ids of the live things that a creation may have made, in order."""
     kind = creation["type"]
     if kind in REPEATABLE or kind.startswith("pulumi:providers:"):
@@ -117,10 +125,10 @@ def _ids(creation: Mapping[str, Any], client: Clients) -> list[str]:
             "does, --clear-pending-creates if it does not",
         )
     try:
-        return sorted(search(client, creation.get("inputs", {})))
+        return sorted(search(_where(creation, client), creation.get("inputs", {})))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        if "NotFound" in code or code == "NoSuchEntity":
+        if "NotFound" in code or "NonexistentItem" in code or code.startswith("NoSuch"):
             return []
         raise FirstbellError(
             f"{creation['urn']} cannot be looked for: {error}",

@@ -54,7 +54,7 @@ class AwsError(Exception):
     @property
     def not_found(self) -> bool:
         """Whether the code says that the thing is gone."""
-        words = ("NotFound", "NoSuch", "DoesNotExist", "NotFoundException", "NotFoundFault")
+        words = ("NotFound", "NoSuch", "DoesNotExist", "NonexistentItem")
         return any(word in self.code for word in words)
 
 

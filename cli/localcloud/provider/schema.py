@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 FILE: Final = Path(__file__).with_name("schema.json")
-# Deeper blocks (WAF statements nest in themselves) are taken as they are.
+# Deeper blocks are taken as they are.
 MAX_DEPTH: Final = 9
+# WAF's statements nest in themselves: the program gives them as JSON text instead.
+_AS_THEY_ARE: Final = {"aws:wafv2/webAcl:WebAcl": ("rules",)}
 
 Type = Any  # a JSON tree as described above
 
@@ -87,7 +89,10 @@ def generate(tokens: typing.Iterable[str]) -> dict[str, Any]:
         resource = getattr(package, name)
         # Where a block of another resource has that name, the SDK calls them InitArgs.
         arguments = getattr(package, name + "InitArgs", None) or getattr(package, name + "Args")
-        outputs = {k: _tree(v) for k, v in _types.resource_types(resource).items()}
+        outputs = {
+            k: "any" if k in _AS_THEY_ARE.get(token, ()) else _tree(v)
+            for k, v in _types.resource_types(resource).items()
+        }
         to_pulumi = _types.input_type_py_to_pulumi_names(arguments)
         parameters = inspect.signature(arguments.__init__).parameters
         inputs = {to_pulumi[k]: outputs[to_pulumi[k]] for k in parameters if k in to_pulumi}

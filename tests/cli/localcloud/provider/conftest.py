@@ -28,12 +28,12 @@ class Moto:
 
     endpoint: str
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         # Any, since the stubs know clients by literal names only.
         session: Any = boto3.session.Session()
         return session.client(
             service,
-            region_name=REGION,
+            region_name=region or REGION,
             endpoint_url=self.endpoint,
             aws_access_key_id="local",
             aws_secret_access_key="local",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.localcloud.provider.rows import ROWS
+from cli.recovery.searches import SEARCHES
 from tests.cli.localcloud.provider.chapters import (
     COLOURLESS,
     DRIFTS,
@@ -35,6 +36,7 @@ class Journey:
     log: str = ""
     written: str = ""
     left_over: list[str] = field(default_factory=list[str])
+    looked_for: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,9 @@ def journey(module_bench: Bench, moto: Moto) -> Journey:
     step("up", bench.up)
     step("refresh", bench.refresh)
     step("up again", bench.up)
+    result.looked_for = {
+        name: look_for(resource, moto) for name, resource in result.states["up again"].items()
+    }
     for name, drift in DRIFTS.items():
         drift(moto.client, result.states["up again"][name])
     step("refresh after drift", bench.refresh)
@@ -71,6 +76,17 @@ def journey(module_bench: Bench, moto: Moto) -> Journey:
     result.log = "\n".join(bench.log)
     result.left_over = left_over(moto.client)
     return result
+
+
+def look_for(resource: dict[str, Any], moto: Moto) -> list[str]:
+    """The ids of what the resource's inputs may have made, as recovery finds them."""
+    inputs = resource.get("inputs", {})
+
+    def client(service: str) -> Any:
+        return moto.client(service, inputs.get("region"))
+
+    search = SEARCHES.get(resource["type"])
+    return sorted(search(client, inputs)) if search else []
 
 
 def _ours(states: dict[str, dict[str, Any]]) -> set[str]:
@@ -106,6 +122,16 @@ def test_a_preview_promises_what_up_creates(journey: Journey) -> None:
 )
 def test_nothing_changes_when_nothing_was_changed(journey: Journey, step: str) -> None:
     assert journey.counts[step] == {"same": _all(journey)}
+
+
+def test_what_a_killed_run_may_have_made_is_found(journey: Journey) -> None:
+    made = journey.states["up again"]
+    lost = {
+        name: (made[name]["id"], found)
+        for name, found in journey.looked_for.items()
+        if made[name]["type"] in SEARCHES and made[name]["id"] not in found
+    }
+    assert lost == {}
 
 
 @pytest.mark.parametrize("name", DRIFTS)
