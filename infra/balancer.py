@@ -65,6 +65,7 @@ class BalancerArgs:
 class Balancer(pulumi.ComponentResource):
     """Takes HTTPS from the internet; the tiers add their own rules to its listener."""
 
+    arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     listener_arn: pulumi.Output[str]
     arn_suffix: pulumi.Output[str]
@@ -134,6 +135,7 @@ class Balancer(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
+        self.arn = balancer.arn
         self.security_group_id = group.id
         self.listener_arn = listener.arn
         self.arn_suffix = balancer.arn_suffix

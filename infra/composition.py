@@ -18,6 +18,7 @@ from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.cache import Cache, CacheArgs
 from infra.database import Database, DatabaseArgs
 from infra.files import Files, FilesArgs
+from infra.firewall import Firewall, FirewallArgs, front_rules
 from infra.log_bucket import LogBucket, LogBucketArgs
 from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
@@ -147,6 +148,16 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             deletion_protection=platform.database.deletion_protection,
             logs=logs,
             internet=network.internet,
+            tags=tags,
+        ),
+    )
+    Firewall(
+        f"{stack}-balancer",
+        FirewallArgs(
+            scope="REGIONAL",
+            rules=front_rules(platform.firewall, platform.session_cookie),
+            log_days=platform.firewall.log_days,
+            balancer_arn=balancer.arn,
             tags=tags,
         ),
     )

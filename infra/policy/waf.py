@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Iterable
+from typing import Any, Final
 
-from infra.policy.base import Control, Fault, Faults, Resource, ResourceControl, same
+from infra.policy.base import Control, Fault, Faults, Resource, ResourceControl, same, value_at
 
 WEB_ACL: Final = "aws:wafv2/webAcl:WebAcl"
 
 
+def _rules(acl: Resource) -> list[Any]:
+    """pulumi-aws takes rules as a list, or as JSON text for what its types cannot say.
+
+    Raises:
+        UnknownValue: the text is not known yet.
+    """
+    text = acl.get("ruleJson")
+    return list(acl.items("rules")) if text is None else json.loads(text)
+
+
 def _has_rules(acl: Resource) -> Faults:
-    # pulumi-aws takes rules as a list, or as JSON text for what its types cannot say.
-    if not acl.items("rules") and not acl.get("ruleJson"):
+    if not _rules(acl):
         yield Fault("rules", 0, "add a rule or a managed rule group")
 
 
+def _metrics(acl: Resource) -> Iterable[tuple[str, Any]]:
+    path = "visibilityConfig.cloudwatchMetricsEnabled"
+    yield path, acl.get(path, False)
+    as_json = acl.get("ruleJson") is not None
+    inner = "VisibilityConfig.CloudWatchMetricsEnabled" if as_json else path
+    for number, rule in enumerate(_rules(acl)):
+        yield f"rules.{number}.{path}", value_at(rule, inner, False)
+
+
 def _rules_have_metrics(acl: Resource) -> Faults:
-    paths = ["visibilityConfig"]
-    paths += [f"rules.{number}.visibilityConfig" for number in range(len(acl.items("rules")))]
-    for path in paths:
-        value = acl.get(f"{path}.cloudwatchMetricsEnabled", False)
+    for path, value in _metrics(acl):
         if not same(value, True):
-            yield Fault(f"{path}.cloudwatchMetricsEnabled", value, "set it to true")
+            yield Fault(path, value, "set it to true")
 
 
 CONTROLS: Final[tuple[Control, ...]] = (

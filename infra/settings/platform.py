@@ -13,6 +13,7 @@ from infra.settings.base import Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.files import FilesSettings
+from infra.settings.firewall import FirewallSettings
 from infra.settings.fleet import FleetSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.quotas import QuotaSettings
@@ -21,6 +22,9 @@ from infra.settings.workers import WorkerSettings
 
 # What a season calls the other parts of the platform: no tier may have such a name.
 SEASON_NAMES: Final = frozenset({"database", "cache", "workers", "balancer"})
+
+# Moodle's session cookie as long as `sessioncookie` is not set. Moodle, config-dist.php.
+MOODLE_COOKIE: Final = "MoodleSession"
 
 
 class PlatformSettings(Settings):
@@ -39,6 +43,7 @@ class PlatformSettings(Settings):
     owner: str = Field("platform", description="The tag `owner` of every resource.")
     account: AccountSettings = AccountSettings.model_validate({})
     network: NetworkSettings = NetworkSettings.model_validate({})
+    firewall: FirewallSettings = FirewallSettings.model_validate({})
     balancer: BalancerSettings = BalancerSettings.model_validate({})
     tiers: dict[Name, TierSettings] = Field(
         default_factory=lambda: {"web": TierSettings.model_validate({})}, min_length=1
@@ -91,6 +96,14 @@ class PlatformSettings(Settings):
                     "does not take them yet"
                 )
         return self
+
+    @property
+    def session_cookie(self) -> str | None:
+        """The cookie that tells sessions apart, where it is known."""
+        if self.firewall.session_cookie is not None:
+            return self.firewall.session_cookie
+        moodle = any(tier.application.kind == "moodle" for tier in self.tiers.values())
+        return MOODLE_COOKIE if moodle else None
 
     @property
     def fleets(self) -> dict[str, FleetSettings]:

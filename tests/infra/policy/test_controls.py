@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from infra.policy.base import Resource, Stack, Verdict, evaluate, source
+from infra.policy.base import UNKNOWN, Resource, Stack, Verdict, evaluate, source
 from infra.policy.catalogue import CONTROLS, NOT_APPLICABLE
 from infra.policy.report import Status, judge_stack
 from tests.infra.policy import sound
@@ -88,6 +90,31 @@ def test_a_value_that_is_not_known_yet_never_passes(control: str) -> None:
     assert hides is not None
     report = judge_stack("test", Stack(hides(sound.applied())), ())
     assert report.status(BY_ID[control]) is Status.UNDETERMINED
+
+
+def test_rules_of_a_web_acl_that_are_given_as_json_are_judged_as_well() -> None:
+    """pulumi-aws nests statements no deeper than three, so the program writes JSON."""
+
+    def verdict(control: str, rules: object) -> Verdict:
+        text = rules if isinstance(rules, str) else json.dumps(rules)
+        acl = sound.resource(
+            sound.WEB_ACL,
+            "json",
+            ruleJson=text,
+            visibilityConfig={"cloudwatchMetricsEnabled": True},
+        )
+        (finding,) = evaluate([BY_ID[control]], Stack([acl]))
+        return finding.verdict
+
+    metered = {"Name": "a", "VisibilityConfig": {"CloudWatchMetricsEnabled": True}}
+    unmetered = {"Name": "b", "VisibilityConfig": {"CloudWatchMetricsEnabled": False}}
+    assert verdict("WAF.10", [metered]) is Verdict.PASSED
+    assert verdict("WAF.10", []) is Verdict.FAILED
+    assert verdict("WAF.12", [metered]) is Verdict.PASSED
+    assert verdict("WAF.12", [metered, unmetered]) is Verdict.FAILED
+    assert verdict("WAF.12", [{"Name": "c"}]) is Verdict.FAILED
+    assert verdict("WAF.10", UNKNOWN) is Verdict.UNDETERMINED
+    assert verdict("WAF.12", UNKNOWN) is Verdict.UNDETERMINED
 
 
 def test_what_is_known_to_be_wrong_stays_wrong_beside_what_is_not_known() -> None:

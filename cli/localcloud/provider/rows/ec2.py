@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Final
 
 from cli.localcloud.provider.aws import Cloud
@@ -166,7 +167,8 @@ def _read_route(cloud: Cloud, state: Properties) -> Live | None:
 
 
 def _route_id(state: Properties) -> str:
-    return f"r-{state['routeTableId']}{'-'.join(_destination(state).values())}"
+    (destination,) = _destination(state).values()
+    return f"r-{state['routeTableId']}{zlib.crc32(destination.encode())}"
 
 
 ROUTE: Final = Row(

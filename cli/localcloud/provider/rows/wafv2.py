@@ -44,7 +44,8 @@ def _look_at_acl(cloud: Cloud, state: Properties) -> Live:
 
 def _read_acl(cloud: Cloud, state: Properties) -> Live | None:
     found = _look_at_acl(cloud, state)
-    rules = json.dumps(found["WebACL"].get("Rules", []), sort_keys=True)
+    # What is searched for comes as bytes.
+    rules = json.dumps(found["WebACL"].get("Rules", []), sort_keys=True, default=bytes.decode)
     scope = {"Scope": state["scope"], "LockToken": found["LockToken"]}
     return found["WebACL"] | scope | {"ruleJson": rules}
 

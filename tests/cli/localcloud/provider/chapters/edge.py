@@ -197,7 +197,7 @@ def program(variant: Variant, _: Shared) -> None:
         records=[f'"{variant.color}"'],
         ttl=300,
     )
-    issued = aws.acm.Certificate(
+    aws.acm.Certificate(
         "issued",
         domain_name=f"edge.{variant.name}.example.org",
         validation_method="DNS",

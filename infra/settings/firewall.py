@@ -1,0 +1,102 @@
+"""`firewall`: what AWS WAF does before requests reach the application."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from infra.settings.base import RetentionDays, Settings
+
+# WAF developer guide, "Rate-based rule high-level settings": the windows offered.
+WINDOW_SECONDS: Final = 300
+# Rules of the common rule set that take an LMS's daily work for an attack: essays and uploads are
+# long and hold markup and addresses, and a SAML sign-in has a long query.
+COUNTED_RULES: Final = (
+    "SizeRestrictions_BODY",
+    "SizeRestrictions_QUERYSTRING",
+    "CrossSiteScripting_BODY",
+    "GenericLFI_BODY",
+    "GenericRFI_BODY",
+    "EC2MetaDataSSRF_BODY",
+)
+# Where no browser asks that could answer: SAML and OIDC endpoints, web services and their tokens.
+UNCHALLENGED_PATHS: Final = (
+    "/auth/",
+    "/saml",
+    "/oauth",
+    "/login/token.php",
+    "/webservice/",
+    "/api/",
+)
+
+
+class FirewallSettings(Settings):
+    """Challenges first, and blocks only what no school can be."""
+
+    requests_per_session: int = Field(
+        3_000,
+        ge=10,
+        le=2_000_000_000,
+        description="In 5 minutes, of one session from one address; above it browsers are "
+        "challenged.",
+    )
+    requests_per_address: int = Field(
+        100_000,
+        ge=10,
+        le=2_000_000_000,
+        description="In 5 minutes, of one address; above it browsers are challenged. A school, or "
+        "a region's whole network, may stand behind one.",
+    )
+    block_at: int = Field(
+        10,
+        ge=2,
+        le=1_000,
+        description="Times requests_per_address at which an address is blocked.",
+    )
+    session_cookie: str | None = Field(
+        None,
+        pattern=r"^[\w.-]+$",
+        max_length=64,
+        description="The cookie that tells sessions apart; Moodle's where a tier runs Moodle.",
+    )
+    unchallenged_paths: tuple[str, ...] = Field(
+        UNCHALLENGED_PATHS,
+        min_length=1,
+        max_length=10,
+        description="Beginnings of paths that programs call: they cannot answer a challenge.",
+    )
+    counted_rules: tuple[str, ...] = Field(
+        COUNTED_RULES,
+        description="Rules of AWS's common rule set that are counted and let through.",
+    )
+    log_days: RetentionDays = 30
+
+    @model_validator(mode="after")
+    def _paths_begin_with_a_slash(self) -> Self:
+        for path in self.unchallenged_paths:
+            if not path.startswith("/") or path == "/":
+                raise ValueError(
+                    f"unchallenged_paths: {path!r} is no beginning of a path: write it with a "
+                    "leading /, and more than that alone"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _ceiling_is_higher(self) -> Self:
+        if self.requests_per_session > self.requests_per_address:
+            raise ValueError(
+                f"requests_per_session {self.requests_per_session} is greater than "
+                f"requests_per_address {self.requests_per_address}: a session would never be "
+                "challenged before its whole school is"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ceiling_fits(self) -> Self:
+        if self.requests_per_address * self.block_at > 2_000_000_000:
+            raise ValueError(
+                f"block_at {self.block_at} times requests_per_address is more than 2,000,000,000, "
+                "AWS's limit for a rate"
+            )
+        return self
