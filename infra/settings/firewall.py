@@ -70,7 +70,9 @@ class FirewallSettings(Settings):
         COUNTED_RULES,
         description="Rules of AWS's common rule set that are counted and let through.",
     )
-    log_days: RetentionDays = 30
+    log_days: RetentionDays = Field(
+        30, description="How long the log of what was blocked, challenged or counted is kept."
+    )
 
     @model_validator(mode="after")
     def _paths_begin_with_a_slash(self) -> Self:
