@@ -201,10 +201,9 @@ class OpenStack:
             return self.local.client(service, where)
         return boto3.client(service, region_name=where)  # pyright: ignore[reportCallIssue, reportArgumentType] (any service)
 
-    @cached_property
-    def _stack(self) -> automation.Stack:
+    def _options(self) -> automation.LocalWorkspaceOptions:
         secrets_provider = "passphrase" if self.local else _secrets_provider(self.name)
-        options = automation.LocalWorkspaceOptions(
+        return automation.LocalWorkspaceOptions(
             work_dir=str(self.work_dir),
             env_vars=dict(self.environment),
             secrets_provider=secrets_provider,
@@ -212,9 +211,21 @@ class OpenStack:
                 root=str(self.engine.root), skip_version_check=True
             ),
         )
+
+    @cached_property
+    def _stack(self) -> automation.Stack:
         return automation.create_or_select_stack(
-            stack_name=self.name, project_name=PROJECT, program=program, opts=options
+            stack_name=self.name, project_name=PROJECT, program=program, opts=self._options()
         )
+
+    def _existing(self) -> automation.Stack | None:
+        """The stack, unless nobody has applied it yet: looking creates nothing."""
+        try:
+            return automation.select_stack(
+                stack_name=self.name, project_name=PROJECT, program=program, opts=self._options()
+            )
+        except automation.StackNotFoundError:
+            return None
 
     def preview(self, progress: Progress) -> Planned:
         """What `up` would change, and what the resources would be.
@@ -277,8 +288,11 @@ class OpenStack:
         )
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs; secrets are shown as `[secret]`."""
-        found = _engine_errors(self._stack.outputs, [])
+        """The stack's outputs, none before its first `up`; secrets are shown as `[secret]`."""
+        stack = _engine_errors(self._existing, [])
+        if stack is None:
+            return {}
+        found = _engine_errors(stack.outputs, [])
         return {
             name: "[secret]" if output.secret else output.value for name, output in found.items()
         }

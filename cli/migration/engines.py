@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cli.migration import named, spec
 from cli.migration.engine import Engine
 from cli.migration.mariadb import dsn
@@ -40,7 +42,8 @@ def between(migration: str, read: spec.Spec) -> Engine:
     for side, database in sides:
         parts = spec.connection(database.dsn, f"{where}: {side}.dsn")
         peer = spec.connection(database.peer_dsn, f"{where}: {side}.peer_dsn")
-        made.append(Server(side, parts, peer, migration))
+        renew = partial(spec.connection, database.dsn, f"{where}: {side}.dsn")
+        made.append(Server(side, parts, peer, migration, renew=renew))
     return PostgresEngine(made[0], made[1])
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from cli.migration import stack_target
 from cli.migration.engine import Finding
 from cli.migration.entries import (
     UNKNOWN,
@@ -70,8 +71,11 @@ def place_of(target: Path | Target, manifest: Manifest) -> Place:
     """The place that a migration file names."""
     if isinstance(target, Path):
         return Folder(target)
-    if target.mount is not None:
-        return Folder(target.mount / target.path, mount=target.mount)
+    mount = target.mount
+    if target.stack is not None:
+        mount = stack_target.mount_point(target.stack, mount, "files.target.stack")
+    if mount is not None:
+        return Folder(mount / target.path, mount=mount)
     from cli.migration.bucket import Bucket
 
     return Bucket(target, manifest)

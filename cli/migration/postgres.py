@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -80,7 +80,8 @@ class Server:
     """A side's database, and a connection to it that is renewed when it broke.
 
     `roles` limits the fence to the named roles: two rehearsal databases share one server, and there
-    a role of one must not be locked for the other.
+    a role of one must not be locked for the other. `renew` fetches the connection string again when
+    the server refuses the password: AWS rotates those that it manages.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Server:
         migration: str,
         *,
         roles: Sequence[str] | None = None,
+        renew: Callable[[], dict[str, str]] | None = None,
     ) -> None:
         self.side = side
         self.migration = migration
@@ -98,11 +100,19 @@ class Server:
         self.roles = roles
         self._dsn = dsn
         self._peer = peer
+        self._renew = renew
         self._conn: psycopg.Connection[Row] | None = None
 
     def clone(self) -> Server:
         """The same database with a connection of its own, for another thread."""
-        return Server(self.side, self._dsn, self._peer, self.migration, roles=self.roles)
+        return Server(
+            self.side,
+            self._dsn,
+            self._peer,
+            self.migration,
+            roles=self.roles,
+            renew=self._renew,
+        )
 
     # Connections
 
@@ -122,11 +132,28 @@ class Server:
         if user is not None:
             # A role of its own must not inherit the administrator's other ways to sign in.
             parts |= {"user": user, "password": password, "passfile": "/dev/null"}
-        conn = psycopg.connect(conninfo.make_conninfo(**parts), autocommit=True)
+        try:
+            conn = psycopg.connect(conninfo.make_conninfo(**parts), autocommit=True)
+        except psycopg.OperationalError as error:
+            if user is not None or not self._renewed(error):
+                raise
+            parts |= {key: self._dsn[key] for key in ("user", "password")}
+            conn = psycopg.connect(conninfo.make_conninfo(**parts), autocommit=True)
         if user is None:
             changes = ", ".join(f"set_config('{k}', '{v}', false)" for k, v in _SETTINGS.items())
             conn.execute(f"SELECT {changes}".encode())
         return conn
+
+    def _renewed(self, error: psycopg.OperationalError) -> bool:
+        """Whether the password was refused, and there is another one by now."""
+        if self._renew is None or "authentication failed" not in str(error):
+            return False
+        fresh = self._renew()
+        if fresh.get("password") == self._dsn.get("password"):
+            return False
+        # In place: clones of this server share it.
+        self._dsn |= fresh
+        return True
 
     @property
     def conn(self) -> psycopg.Connection[Row]:

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 import psycopg
 import yaml
@@ -34,12 +34,16 @@ from cli.migration.durations import parse_duration, show_duration
 from infra.errors import InputError, Problem, Problems, nearest
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_STACK: Final = re.compile(r"stack:[A-Za-z0-9._-]+(@[^@\s:]+:\d{1,5})?")
 
 
 def _reference(text: str) -> str:
-    if not re.match(r"(env|file|secret):.+", text):
+    if text.startswith("stack:") and not _STACK.fullmatch(text):
+        raise ValueError("write stack:NAME, or stack:NAME@HOST:PORT for another way to it")
+    if not re.match(r"(env|file|secret|stack):.+", text):
         raise ValueError(
-            "names no secret: write env:NAME, file:PATH or secret:ARN, never the secret itself"
+            "names no secret: write env:NAME, file:PATH, secret:ARN or stack:NAME, never the secret"
+            " itself"
         )
     return text
 
@@ -68,8 +72,34 @@ class Database(_Model):
 
     dsn: Reference
     peer_dsn: Reference
+    # In their place, for a target that firstbell built: the stack's name, and where its own
+    # endpoint is not the way to it, HOST:PORT as the runner and as the other server go.
+    stack: str | None = None
+    endpoint: str | None = None
+    peer_endpoint: str | None = None
     # Free space on its disk, as a person looked it up: SQL cannot see it.
     free_space: str | None = Field(default=None, pattern=r"^\d+(MB|GB|TB)$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_stack(cls, value: object) -> object:
+        """`stack: NAME` is short for both references."""
+        if not isinstance(value, dict):
+            return value
+        given = cast("dict[str, object]", value)
+        stack = given.get("stack")
+        if stack is None:
+            if "endpoint" in given or "peer_endpoint" in given:
+                raise ValueError("endpoint and peer_endpoint belong to stack: NAME")
+            return given
+        if "dsn" in given or "peer_dsn" in given:
+            raise ValueError("needs either dsn and peer_dsn, or stack; not both")
+        way = given.get("endpoint")
+        peer = given.get("peer_endpoint", way)
+        return given | {
+            key: f"stack:{stack}" + (f"@{at}" if at is not None else "")
+            for key, at in (("dsn", way), ("peer_dsn", peer))
+        }
 
     @property
     def free_bytes(self) -> int | None:
@@ -205,14 +235,18 @@ class Target(_Model):
     region: str | None = None
     # EFS or NFS: something must be mounted exactly here, all the time.
     mount: Path | None = None
+    # The file system of a stack that firstbell built; it is looked for where none is named.
+    stack: str | None = None
     # The tree's folder below the mount point.
     path: str = ""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Target:
-        if (self.bucket is None) == (self.mount is None):
-            raise ValueError("needs a path, or bucket: NAME, or mount: PATH; exactly one")
-        if self.mount is not None and (self.prefix or self.endpoint or self.region):
+        if (self.bucket is None) == (self.mount is None and self.stack is None):
+            raise ValueError(
+                "needs a path, or bucket: NAME, or mount: PATH and stack: NAME; exactly one"
+            )
+        if self.bucket is None and (self.prefix or self.endpoint or self.region):
             raise ValueError("prefix, endpoint and region belong to a bucket")
         if self.bucket is not None and self.path:
             raise ValueError("path belongs to a mount; a bucket has a prefix")
@@ -221,8 +255,8 @@ class Target(_Model):
         return self
 
     def __str__(self) -> str:
-        if self.mount is not None:
-            return str(self.mount / self.path)
+        if self.bucket is None:
+            return str((self.mount or Path(f"the files of stack {self.stack}")) / self.path)
         prefix = f"{self.prefix.strip('/')}/" if self.prefix.strip("/") else ""
         return f"s3://{self.bucket}/{prefix}"
 
@@ -294,6 +328,8 @@ class Spec(_Model):
     def _one_source(self) -> Spec:
         if (self.source is None) == (self.dms is None):
             raise ValueError("needs either source, or dms for Oracle and SQL Server")
+        if self.source is not None and self.source.dsn.startswith("stack:"):
+            raise ValueError("source.stack: a stack is only ever the target")
         return self
 
 
@@ -393,6 +429,10 @@ def resolve(reference: str, where: str) -> str:
             return Path(name).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read {name}", where=where, why=str(error)) from error
+    if kind == "stack":
+        from cli.migration import stack_target
+
+        return stack_target.connection_string(name, where)
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 

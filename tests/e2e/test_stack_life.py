@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.localcloud import server
+from cli.migration import stack_target
 from tests.e2e.conftest import Firstbell
 from tests.evaluator import evaluate
 
@@ -84,6 +86,9 @@ def test_up_on_a_grading_morning_keeps_every_floor(firstbell: Firstbell) -> None
     }
     assert status["web"]["in_service"] >= status["web"]["required"]
     assert status["database"]["in_service"] >= status["database"]["required"]
+    # What a migration with `target: {stack: autumn}` goes by.
+    target = stack_target.connection_string("autumn@10.0.0.9:5432", "school.yaml: target")
+    assert re.fullmatch(r"postgresql://\w+:[^@/]+@10\.0\.0\.9:5432/lms", target)
 
 
 def test_what_was_changed_behind_its_back_is_named_and_repaired(firstbell: Firstbell) -> None:
