@@ -22,7 +22,7 @@ from infra.errors import InputError
 
 WHERE = "school.yaml: target.dsn"
 SECRET = '{"username": "lms_admin", "password": "%s"}'
-OUTPUTS = {
+OUTPUTS: dict[str, object] = {
     "engine": "aurora-postgresql",
     "writer_endpoint": "tiny.cluster-1.eu-north-1.rds.amazonaws.com",
     "port": 5432,
@@ -110,7 +110,9 @@ def test_the_address_comes_from_outputs_and_the_password_from_the_secret_as_it_i
     apply({"database": {**OUTPUTS, "secret_arn": arn + "-gone"}})
     refused(lambda: asked("tiny@h:1"), "cannot read the secret of stack tiny's database", arn)
     apply({"database": {**OUTPUTS, "secret_arn": arn}})
-    refused(asked, "only records its database", OUTPUTS["writer_endpoint"], "endpoint: HOST:PORT")
+    refused(
+        asked, "only records its database", str(OUTPUTS["writer_endpoint"]), "endpoint: HOST:PORT"
+    )
     assert asked("tiny@10.0.0.9:6432") == "postgresql://lms_admin:p%40ss%2F1@10.0.0.9:6432/lms"
 
     # A real server plays the stack's database; AWS rotates its password while we are at work.
