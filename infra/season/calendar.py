@@ -47,11 +47,6 @@ class DayKind:
     base: str
     factor: float | None = None
 
-    @property
-    def learnt_as(self) -> str:
-        """The kind under which history teaches it: special weekends apart from special days."""
-        return self.kind if self.base in (self.kind, "school") else f"{self.kind} on {self.base}"
-
 
 def dates(start: date, end: date) -> Iterator[date]:
     """Every date from `start` to `end`, both included."""

@@ -158,10 +158,23 @@ def _from_history(
             problems.append(Problem(error.where or str(item.file), error.what, error.fix))
             continue
         notes += profiles.notes
-        for name, rate in _spread(profiles, labels, market, grid).items():
+        own = [each for each in season.markets if item.market in (None, each.name)]
+        factors = _factors(own, kinds)
+        for name, rate in _spread(profiles, labels, factors, market, grid).items():
             classes = found.setdefault(market.name, {})
             classes[name] = classes.get(name, 0.0) + rate * season.demand.growth
     return found, notes
+
+
+def _factors(markets: Sequence[Market], kinds: Mapping[str, Kinds]) -> dict[date, float]:
+    """What each day's load is multiplied by: the mean of the markets' factors, by their users."""
+    weights = np.array([market.users for market in markets], dtype=np.float64)
+    if not weights.any():
+        weights[:] = 1.0
+    return {
+        day: float(np.average([kinds[m.name][day].factor or 1.0 for m in markets], weights=weights))
+        for day in kinds[markets[0].name]
+    }
 
 
 def learnt_from(
@@ -177,25 +190,30 @@ def learnt_from(
     return _learn(season, item, own, sorted(set(labels.values())), cache), labels
 
 
-def _labels(kinds: Sequence[Kinds]) -> dict[date, str]:
+def _labels(kinds: Sequence[Kinds], *, measured: bool = False) -> dict[date, str]:
     """How `profiles` is to tell the days apart: BASE, or BASE/DETAIL for a finer distinction.
+
+    A day with a factor is planned as its base, which the factor multiplies; where it was
+    `measured`, it stands apart, since the base did not look like that.
 
     Days of the week differ, and special days on a weekend differ from those in the week; with too
     few days of its own, BASE/DETAIL learns from all of BASE. With several markets the first one
     gives the base, the others are details.
     """
     labels: dict[date, str] = {}
-    for day, kind in kinds[0].items():
-        words = [_label(kind, day), *(_label(other[day], day) for other in kinds[1:])]
+    for day in kinds[0]:
+        words = [_label(each[day], day, measured) for each in kinds]
         base, _, detail = words[0].partition("/")
         details = [word for word in (detail, *words[1:]) if word]
         labels[day] = "/".join([base, " ".join(details)]) if details else base
     return labels
 
 
-def _label(kind: DayKind, day: date) -> str:
+def _label(kind: DayKind, day: date, measured: bool) -> str:
     weekday = WEEKDAYS[day.weekday()]
-    if kind.kind == kind.base or kind.factor is not None:
+    if kind.kind == kind.base and kind.factor is not None and measured:
+        return f"{kind.base}/factor"
+    if kind.kind == kind.base or (kind.factor is not None and not measured):
         if kind.base in ("school", "weekend"):
             return f"{kind.base}/{weekday}"
         return f"{kind.base}/weekend" if day.weekday() > 4 else kind.base
@@ -211,7 +229,8 @@ def _learn(
 ) -> Learnt:
     path = season.path.parent / item.file
     first, last = _dates_of(path)
-    labels = _labels([day_kinds(market, first - DAY, last + DAY) for market in markets])
+    kinds = [day_kinds(market, first - DAY, last + DAY) for market in markets]
+    labels = _labels(kinds, measured=True)
     zone, quantile = markets[0].zone, season.demand.quantile
     if cache is None or item.timezone is not None:
         history = read_history(path, ZoneInfo(item.timezone) if item.timezone else None)
@@ -235,21 +254,26 @@ def _dates_of(path: Path) -> tuple[date, date]:
 
 
 def _spread(
-    profiles: Learnt, labels: Mapping[date, str], market: Market, grid: Grid
+    profiles: Learnt,
+    labels: Mapping[date, str],
+    factors: Mapping[date, float],
+    market: Market,
+    grid: Grid,
 ) -> dict[str, Floats]:
     """Learnt profiles laid over the grid, by class; what no class claims is dynamic."""
     days = list(dates(grid.first - DAY, grid.last + DAY))
     names = sorted({labels[day] for day in days})
     wall = wall_minutes(market.zone, grid.start, grid.count)
     row_of_day = np.array([names.index(labels[day]) for day in days])
-    row = row_of_day[wall // DAY_MINUTES - day_number(days[0])]
-    minute = wall % DAY_MINUTES
+    index = wall // DAY_MINUTES - day_number(days[0])
+    row, minute = row_of_day[index], wall % DAY_MINUTES
+    factor = np.array([factors[day] for day in days])[index]
     found: dict[str, Floats] = {}
     classes = {name for label in names for name in profiles.kinds[label].rates} - {"total"}
     for name in sorted(classes | {"total"}):
         none = np.zeros(DAY_MINUTES)
         table = np.array([profiles.kinds[label].rates.get(name, none) for label in names])
-        found[name] = table[row, minute]
+        found[name] = table[row, minute] * factor
     total = found.pop("total")
     rest = total - sum(found.values(), np.zeros(grid.count))
     found["dynamic"] = found.get("dynamic", 0.0) + np.maximum(rest, 0.0)

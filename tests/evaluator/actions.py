@@ -2,7 +2,8 @@
 
 Reads what `describe_scheduled_actions` returns: of Auto Scaling (Recurrence, TimeZone, StartTime,
 EndTime, MinSize, MaxSize) or of Application Auto Scaling (Schedule, Timezone,
-ScalableTargetAction). Arguments of the put calls have the same shape and can be read as well.
+ScalableTargetAction). Arguments of the put calls have the same shape and can be read as well, and
+so can schedules of EventBridge Scheduler that change a load balancer's reserved capacity units.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ def read_action(live: LiveAction) -> Action:
     Raises:
         UnreadableActionError: the zone, the cron or the schedule is none that AWS accepts.
     """
+    if "ScheduleExpression" in live:
+        live = _as_scalable_target(live)
     auto_scaling = "Schedule" not in live
     name = str(live.get("ScheduledActionName", live.get("Schedule", live.get("Recurrence"))))
     sizes = live if auto_scaling else cast(LiveAction, live["ScalableTargetAction"])
@@ -111,6 +114,22 @@ def read_action(live: LiveAction) -> Action:
         minimum=_size(sizes, "MinSize" if auto_scaling else "MinCapacity"),
         maximum=_size(sizes, "MaxSize" if auto_scaling else "MaxCapacity"),
     )
+
+
+def _as_scalable_target(live: LiveAction) -> LiveAction:
+    """A schedule of `modifyCapacityReservation`, in the words of Application Auto Scaling."""
+    change = json.loads(str(cast(LiveAction, live["Target"])["Input"]))
+    units = 0 if "ResetCapacityReservation" in change else None
+    if units is None:
+        units = change["MinimumLoadBalancerCapacity"]["CapacityUnits"]
+    return {
+        "ScheduledActionName": live.get("Name", live["ScheduleExpression"]),
+        "Schedule": live["ScheduleExpression"],
+        "Timezone": live.get("ScheduleExpressionTimezone"),
+        "StartTime": live.get("StartDate"),
+        "EndTime": live.get("EndDate"),
+        "ScalableTargetAction": {"MinCapacity": units},
+    }
 
 
 def plan_actions(plan_file: Path) -> dict[str, list[dict[str, object]]]:

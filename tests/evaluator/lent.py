@@ -56,7 +56,7 @@ def find_excess(
             may = int(number(cap["max"])) - others
             has = lingering(most[name], DRAIN_MINUTES)
         elif target["kind"] == "worker-hours":
-            core = core_minutes(season, begin, minutes)[first:]
+            core = core_minutes(season, season_file.parent, begin, minutes)[first:]
             may = np.where(core, int(number(target.get("core_units", 0))), units_of(target))
             has = most[name]
         else:

@@ -1,8 +1,8 @@
-"""Required units per minute, rebuilt from a season file with declared demand.
+"""Required units per minute, rebuilt from a season file and the files that it names.
 
-Reads the season file by itself; public and school holidays come from the packages it names. A key
-that is unknown here is an error: a season that is not fully understood is not judged. A season with
-`history` cannot be rebuilt from its file and is refused as well.
+Reads the season file by itself; public and school holidays come from the packages it names, what
+histories teach from `learnt`, iCalendar files from `ical`. A key that is unknown here is an error:
+a season that is not fully understood is not judged.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import yaml
 from numpy.typing import NDArray
 from vacances_scolaires_france import SchoolHolidayDates
 
+from tests.evaluator import ical, learnt
+
 Node = Mapping[str, object]
 Curve = NDArray[np.float64]
 
@@ -29,6 +31,9 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 BASES = ("school", "weekend", "break", "holiday")
 PERIODS = ("custom", "enrolment", "grading", "exam")
+CLASSES = ("dynamic", "static", "login")
+# Elastic Load Balancing, capacity units of an Application Load Balancer: at least 100.
+LEAST_RESERVED = 100
 WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -57,40 +62,30 @@ def required_units(season_file: Path) -> list[Required]:
         {"version", "timezone", "horizon", "markets", "demand", "capacity", "limits", "source"},
         "season",
     )
-    default_zone = str(season["timezone"])
-    first, last = _span(season["horizon"]).first, _span(season["horizon"]).last
-    start, minutes = horizon_of(season)
-
-    demand = _keys(
-        season["demand"],
-        {"profiles", "bursts", "requests_per_login", "surge_factor", "growth", "quantile"},
-        "demand",
-    )
-    surge = number(demand.get("surge_factor", 1))
-    rates: dict[str, Curve] = {}
-    for node in _list(season["markets"]):
-        market = _Market(node, default_zone, first - DAY, last + DAY)
-        everyday = _profile_rate(market, demand, start, minutes)
-        rates[market.name] = surge * (everyday + _burst_rate(market, demand, start, minutes))
-
+    start, _ = horizon_of(season)
+    rates = _rates(season, season_file.parent)
     required: list[Required] = []
     for name, node in cast("Mapping[str, Node]", season["capacity"]).items():
         target = _keys(
             node,
             {"kind", "requests_per_second", "utilisation", "floor_utilisation", "boot", "source"}
             | {"min", "max", "markets", "share", "zones", "zone_loss", "min_run", "warm_pool"}
-            | {"against", "units", "core_units", "jobs"},
+            | {"against", "units", "core_units", "jobs", "classes"},
             f"capacity.{name}",
         )
         if target.get("against") or target["kind"] == "worker-hours":
             continue  # it has no least, but a most: see `lent`
         chosen = cast("Sequence[str]", target.get("markets", list(rates)))
-        forecast = np.sum([rates[market] for market in chosen], axis=0)
+        classes = cast("Sequence[str]", target.get("classes", CLASSES))
+        forecast = np.sum([rates[market][each] for market in chosen for each in classes], axis=0)
         forecast *= number(target.get("share", 1))
         hard_limit = number(target["requests_per_second"]) / number(target.get("utilisation", 0.6))
         per_unit = hard_limit * number(target.get("floor_utilisation", 0.75))
         # A millionth of a unit is rounding, not demand.
         units = np.ceil(forecast / per_unit - 1e-6).astype(np.int64)
+        if target["kind"] == "load-balancer-capacity":
+            units[units < LEAST_RESERVED] = 0  # the balancer scales by itself below AWS's minimum
+        units = np.maximum(units, int(number(target.get("min", 0))))
         if target.get("zone_loss"):
             units = _with_a_zone_to_lose(units, int(number(target.get("zones", 3))))
         boot = target.get("boot", "5m") if target.get("warm_pool") is None else target["warm_pool"]
@@ -98,11 +93,82 @@ def required_units(season_file: Path) -> list[Required]:
             Required(
                 name=name,
                 start=start,
-                units=np.maximum(units, int(number(target.get("min", 0)))),
+                units=units,
                 boot_minutes=math.ceil(_minutes(boot)),
             )
         )
     return required
+
+
+def _rates(season: Node, folder: Path) -> dict[str, dict[str, Curve]]:
+    """Weighted requests per second of each market, class and minute of the horizon."""
+    demand = _keys(
+        season["demand"],
+        {"profiles", "bursts", "requests_per_login", "surge_factor", "growth", "quantile"}
+        | {"history", "weights"},
+        "demand",
+    )
+    start, minutes = horizon_of(season)
+    known = _markets(season, folder)
+    learnt_rates = _learnt(season, demand, folder, known)
+    weights = dict.fromkeys(CLASSES, 1.0)
+    weights |= {name: number(w) for name, w in cast(Node, demand.get("weights", {})).items()}
+    surge = number(demand.get("surge_factor", 1))
+    whole_site = any("market" not in cast(Node, item) for item in _list(demand.get("history")))
+    rates: dict[str, dict[str, Curve]] = {}
+    for market in known:
+        classes = dict(learnt_rates.get(market.name, {}))
+        if not classes and not whole_site:
+            classes["dynamic"] = _profile_rate(market, demand, start, minutes)
+        burst = _burst_rate(market, demand, start, minutes)
+        classes["login"] = classes.get("login", np.zeros(minutes)) + burst
+        rates[market.name] = {
+            name: classes.get(name, np.zeros(minutes)) * weights[name] * surge for name in CLASSES
+        }
+    return rates
+
+
+def _markets(season: Node, folder: Path, days: tuple[date, date] | None = None) -> list[_Market]:
+    """The markets' calendars over these days, both included; the horizon's where none are given."""
+    span = _span(season["horizon"])
+    first, last = days or (span.first - DAY, span.last + DAY)
+    zone = str(season["timezone"])
+    return [_Market(node, zone, folder, first, last) for node in _list(season["markets"])]
+
+
+def _learnt(
+    season: Node, demand: Node, folder: Path, known: Sequence[_Market]
+) -> dict[str, dict[str, Curve]]:
+    """Requests per second by market and class; the whole site's go to the first market."""
+    start, minutes = horizon_of(season)
+    found: dict[str, dict[str, Curve]] = {}
+    for each in _list(demand.get("history")):
+        item = _keys(each, {"file", "market", "timezone"}, "history")
+        file = folder / str(item["file"])
+        own = [market for market in known if item.get("market", market.name) == market.name]
+        names = [market.name for market in own]
+        then = [
+            market
+            for market in _markets(season, folder, learnt.history_days(file))
+            if market.name in names
+        ]
+        naive = ZoneInfo(str(item["timezone"])) if "timezone" in item else None
+        first, tables = learnt.by_local_day(file, own[0].zone, naive)
+        past = [first + n * DAY for n in range(len(tables["total"]))]
+        was = [learnt.label([m.day(day) for m in then], measured=True) for day in past]
+        days = [[market.day(day) for market in own] for day in own[0].days]
+        labels = [learnt.label(ahead, measured=False) for ahead in days]
+        profiles = learnt.learn(tables, was, set(labels), number(demand.get("quantile", 0.97)))
+        users = [market.users for market in own]
+        factor = np.array([learnt.factor_of(ahead, users) for ahead in days])
+        factor *= number(demand.get("growth", 1))
+        day, minute = own[0].local_minutes(start, minutes)
+        classes = found.setdefault(own[0].name, {})
+        by_label = {name: learnt.dynamic_rest(profile) for name, profile in profiles.items()}
+        for name in {name for profile in by_label.values() for name in profile}:
+            table = np.array([by_label[label][name] for label in labels]) * factor[:, None]
+            classes[name] = classes.get(name, np.zeros(minutes)) + table[day, minute]
+    return found
 
 
 def horizon_of(season: Node) -> tuple[datetime, int]:
@@ -117,14 +183,16 @@ def units_of(target: Node) -> int:
     return min(int(number(target["units"])), int(number(target.get("max", target["units"]))))
 
 
-def core_minutes(season: Node, start: datetime, minutes: int) -> NDArray[np.bool_]:
+def core_minutes(season: Node, folder: Path, start: datetime, minutes: int) -> NDArray[np.bool_]:
     """Whether each minute from `start` lies in the core hours of a market's school day."""
     core = np.zeros(minutes, dtype=np.bool_)
     span = _span(season["horizon"])
     for node in _list(season["markets"]):
         hours = cast("Node | None", cast(Node, node).get("core_hours"))
         if hours is not None:
-            market = _Market(node, str(season["timezone"]), span.first - DAY, span.last + DAY)
+            market = _Market(
+                node, str(season["timezone"]), folder, span.first - DAY, span.last + DAY
+            )
             day, minute = market.local_minutes(start, minutes)
             school = np.array([base == "school" for base in market.base])
             core |= school[day] & (_clock(hours["from"]) <= minute) & (minute < _clock(hours["to"]))
@@ -149,37 +217,24 @@ class _Market:
     factor of the period or of the exception (None: none given).
     """
 
-    def __init__(self, node: object, default_zone: str, first: date, last: date) -> None:
+    def __init__(
+        self, node: object, default_zone: str, folder: Path, first: date, last: date
+    ) -> None:
         market = _keys(
             node,
             {"name", "timezone", "users", "weekend", "holidays", "terms", "breaks", "periods"}
-            | {"exceptions", "profiles", "core_hours", "source"},
+            | {"exceptions", "profiles", "core_hours", "calendars", "source"},
             "markets",
         )
         self.name = str(market["name"])
         self.zone = ZoneInfo(str(market.get("timezone", default_zone)))
-        self.users = number(market.get("users", 0))
+        self.users = int(number(market.get("users", 0)))
         self.profiles = cast("Node | None", market.get("profiles"))
         self.days = [first + n * DAY for n in range((last - first).days + 1)]
-        weekend = cast("Sequence[str]", market.get("weekend", ["sat", "sun"]))
-        terms = [_span(term) for term in _list(market.get("terms"))]
-        breaks = [_span(item) for item in _list(market.get("breaks"))]
-        public, school_breaks = _library_holidays(market.get("holidays"), self.days)
-        self.base: list[str] = []
-        for day in self.days:
-            if day in public:
-                self.base.append("holiday")
-            elif (
-                day in school_breaks
-                or any(day in span for span in breaks)
-                or (terms and not any(day in span for span in terms))
-            ):
-                self.base.append("break")
-            else:
-                self.base.append("weekend" if WEEKDAYS[day.weekday()] in weekend else "school")
+        periods = list(cast("list[Node]", _list(market.get("periods"))))
+        self.base = self._bases(market, periods, folder)
         self.kinds = list(self.base)
         self.factors: list[float | None] = [None] * len(self.days)
-        periods = cast("list[Node]", _list(market.get("periods")))
         for rank in PERIODS:  # the most special comes last and wins
             for period in periods:
                 if str(period["kind"]).split(":")[0] == rank:
@@ -189,15 +244,52 @@ class _Market:
                             self._special(n, period)
         for exception in cast("list[Node]", _list(market.get("exceptions"))):
             if (day := _date(exception["date"])) in self.days:
-                n = self.days.index(day)
-                if str(exception["kind"]) in BASES:
-                    self.base[n] = str(exception["kind"])
+                n, kind = self.days.index(day), str(exception["kind"])
+                self.base[n] = kind if kind in BASES else "school"
                 self._special(n, exception)
+
+    def _bases(self, market: Node, periods: list[Node], folder: Path) -> list[str]:
+        """The kind of each day without periods; the periods of iCalendar files join `periods`."""
+        listed = cast("Sequence[object] | None", market.get("terms"))
+        terms = None if listed is None else [_span(term) for term in listed]
+        breaks = [_span(item) for item in _list(market.get("breaks"))]
+        weekend = cast("Sequence[str]", market.get("weekend", ["sat", "sun"]))
+        public, at_rest = _library_holidays(market.get("holidays"), self.days)
+        stated: dict[date, str] = {}
+        for file in _list(market.get("calendars")):
+            events = ical.days_of_file(folder / str(file), self.zone, self.days[0], self.days[-1])
+            for kind, begin, end in events:
+                covered = {day for day in self.days if begin <= day <= end}
+                if kind == "holiday":
+                    public |= covered
+                elif kind == "break":
+                    at_rest |= covered
+                elif kind in BASES:
+                    stated |= dict.fromkeys(covered, kind)
+                else:
+                    periods.append({"kind": kind, "from": begin, "to": end})
+        at_rest |= {day for day in self.days if any(day in span for span in breaks)}
+        if terms is not None:
+            at_rest |= {day for day in self.days if not any(day in term for term in terms)}
+
+        def base(day: date) -> str:
+            if day in public:
+                return "holiday"
+            if day in at_rest:
+                return "break"
+            return "weekend" if WEEKDAYS[day.weekday()] in weekend else "school"
+
+        return [stated.get(day) or base(day) for day in self.days]
 
     def _special(self, n: int, rule: Node) -> None:
         self.kinds[n] = str(rule["kind"])
         factor = rule.get("factor")
         self.factors[n] = None if factor is None else number(factor)
+
+    def day(self, day: date) -> learnt.Day:
+        """What the calendar says of a day."""
+        n = (day - self.days[0]).days
+        return learnt.Day(day, self.base[n], self.kinds[n], self.factors[n])
 
     def local_minutes(self, start: datetime, minutes: int) -> tuple[NDArray[np.int64], ...]:
         """Index into `days` and local minute of the day, for each minute from `start`."""
@@ -224,8 +316,6 @@ def _profile_rate(market: _Market, demand: Node, start: datetime, minutes: int) 
     for n, (base, kind, factor) in enumerate(
         zip(market.base, market.kinds, market.factors, strict=True)
     ):
-        if kind in steps and kind not in BASES and factor is not None:
-            raise NotJudgedError(f"{market.name}: {kind} has a profile and a factor")
         without = by_base.get(base, resting)
         table[n] = (steps.get(kind, without) if factor is None else without * factor) * (
             market.users / 1000
@@ -262,9 +352,7 @@ def _burst_rate(market: _Market, demand: Node, start: datetime, minutes: int) ->
             if _burst_on(burst, day, base, kind):
                 clock = _clock(burst["at"])
                 at = datetime.combine(day, time(clock // 60, clock % 60), market.zone)
-                begin = (at.astimezone(UTC) - start) // MINUTE - int(
-                    _minutes(burst.get("widen", 0))
-                )
+                begin = (at.astimezone(UTC) - start) // MINUTE - _widen(burst)
                 skipped = max(0, -begin)
                 part = wave[skipped : max(skipped, minutes - begin)]
                 rate[begin + skipped : begin + skipped + len(part)] += part
@@ -279,9 +367,13 @@ def _wave(burst: Node, requests: float) -> Curve:
     arrived = np.concatenate([[0.0], np.cumsum(shape)]) / sum(shape) * requests
     whole = np.arange(math.ceil(over) + 1)
     plain = np.diff(np.interp(whole, edges, arrived)) / 60
-    widen = int(_minutes(burst.get("widen", 0)))
+    widen = _widen(burst)
     shifted = [np.pad(plain, (n, 2 * widen - n)) for n in range(2 * widen + 1)]
     return np.max(shifted, axis=0)
+
+
+def _widen(burst: Node) -> int:
+    return math.ceil(_minutes(burst.get("widen", 0)))
 
 
 def _burst_on(burst: Node, day: date, base: str, kind: str) -> bool:
@@ -291,7 +383,7 @@ def _burst_on(burst: Node, day: date, base: str, kind: str) -> bool:
         return False
     days = burst.get("days", "school")
     if isinstance(days, str):
-        return days == "all" or days in (base if days in BASES else kind, kind.partition(":")[0])
+        return days == "all" or days in ((base,) if days == "school" else (kind, base))
     return WEEKDAYS[day.weekday()] in cast("Sequence[str]", days)
 
 

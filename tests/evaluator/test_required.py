@@ -138,8 +138,8 @@ def test_a_zone_to_lose_needs_half_as_much_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("demand", {"history": [{"file": "load.csv"}]}),
-        ("markets", [{"name": "sweden", "calendars": ["a.ics"]}]),
+        ("demand", {"histories": []}),
+        ("markets", [{"name": "sweden", "calendar": ["a.ics"]}]),
         ("capcity", {}),
     ],
 )
