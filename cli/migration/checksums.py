@@ -9,20 +9,24 @@ output). Hashing the text of whole rows instead took 2.6 to 6 times as long.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from cli.migration import catalogue
+from cli.migration import catalogue, rows
 from cli.migration.postgres import Server, ident
+from cli.migration.rows import (
+    BUCKETS,
+    Differing,
+    Sum,
+    Sums,
+    TableDifference,
+    differing,
+    on_both,
+    told,
+)
 
-BUCKETS: Final = 1024
-# Differing rows named in a report; a person needs the first few.
-_NAMED_ROWS: Final = 10
-# Connections a side; a large table is also read by the server's own parallel workers.
-_CONNECTIONS: Final = 2
+# Of a large table each connection is also served by the server's own parallel workers.
 _PARALLEL_WORKERS: Final = 4
 # Rows of one chunk when the key begins with a number.
 _CHUNK_ROWS: Final = 16_384
@@ -50,32 +54,8 @@ _HASHES: Final = {
     "timestamptz": _TIME,
     "uuid": "uuid_hash_extended({c}, {s})",
 }
+R = TypeVar("R")
 _ANY: Final = 'hashtextextended({c}::text COLLATE "C", {s})'
-
-
-@dataclass(frozen=True)
-class Sum:
-    """A table's row count and sum of row hashes."""
-
-    rows: int
-    hash: str
-
-
-@dataclass(frozen=True)
-class TableDifference:
-    """A table whose rows are not the same, with the keys of the first rows that differ."""
-
-    table: str
-    source: Sum | None
-    target: Sum | None
-    rows: tuple[str, ...]
-
-    def __str__(self) -> str:
-        counts = ", ".join(
-            f"{side} {found.rows if found else 'no'} rows"
-            for side, found in (("source", self.source), ("target", self.target))
-        )
-        return f"{self.table}: {counts}; differing rows: {'; '.join(self.rows) or 'none by key'}"
 
 
 def row_hashes(server: Server, tables: Sequence[str] | None = None) -> dict[str, str]:
@@ -108,11 +88,6 @@ def _row_hash(columns: Iterable[tuple[str, str]]) -> str:
     return f"({' # '.join(parts) or '0::bigint'})"
 
 
-def _prepare(server: Server) -> None:
-    """Inside the fence nobody else needs the server's processors."""
-    server.run(f"SET max_parallel_workers_per_gather = {_PARALLEL_WORKERS}; SET jit = off")
-
-
 def sum_table(server: Server, table: str, row_hash: str | None = None) -> Sum:
     """Count and sum of one table (quoted name), read in one statement."""
     text = row_hash or row_hashes(server, [table])[table]
@@ -132,61 +107,24 @@ def _largest_first(server: Server, tables: Sequence[str]) -> list[str]:
     return sorted(tables, key=lambda table: -sizes.get(table, 0))
 
 
-def on_both(
+def _clone(server: Server) -> Server:
+    """A connection of its own for summing: inside the fence nobody else needs the processors."""
+    own = server.clone()
+    own.run(f"SET max_parallel_workers_per_gather = {_PARALLEL_WORKERS}; SET jit = off")
+    return own
+
+
+def _on_both(
     source: Server,
     target: Server,
     tables: Sequence[str],
-    do: Callable[[Server, str], Any],
+    do: Callable[[Server, str], R],
     *,
-    progress: Callable[[dict[str, dict[str, Any]]], None] = lambda _results: None,
+    progress: Callable[[Mapping[str, Mapping[str, R]]], None] = lambda _results: None,
     stop: Callable[[], None] = lambda: None,
-) -> dict[str, tuple[Any, Any]]:
-    """Do something for every table on both sides, over several connections of each at a time.
-
-    `stop` is called while it goes on and may raise to give up.
-    """
-    results: dict[str, dict[str, Any]] = {table: {} for table in tables}
-    failures: list[BaseException] = []
-    ended = threading.Event()
+) -> dict[str, tuple[R, R]]:
     order = _largest_first(source, tables)
-
-    def work(server: Server, todo: queue.SimpleQueue[str]) -> None:
-        own = server.clone()
-        try:
-            _prepare(own)
-            while not ended.is_set():
-                table = todo.get_nowait()
-                results[table][server.side] = do(own, table)
-        except queue.Empty:
-            pass
-        except Exception as error:
-            failures.append(error)
-            ended.set()
-        finally:
-            own.close()
-
-    threads: list[threading.Thread] = []
-    for server in (source, target):
-        todo: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for table in order:
-            todo.put(table)
-        threads += [
-            threading.Thread(target=work, args=(server, todo), daemon=True)
-            for _ in range(min(_CONNECTIONS, len(order)))
-        ]
-    for thread in threads:
-        thread.start()
-    try:
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(0.05)
-            progress(results)
-            stop()
-    finally:
-        ended.set()
-    if failures:
-        raise failures[0]
-    return {table: (pair[source.side], pair[target.side]) for table, pair in results.items()}
+    return on_both((source, target), order, do, clone=_clone, progress=progress, stop=stop)
 
 
 def sum_tables(
@@ -203,16 +141,12 @@ def sum_tables(
     """
     hashes = {side.side: row_hashes(side, tables) for side in (source, target)}
 
-    def told(results: dict[str, dict[str, Any]]) -> None:
-        done = [pair[source.side] for pair in list(results.values()) if len(pair) == 2]
-        progress(len(done), sum(each.rows for each in done))
-
-    return on_both(
+    return _on_both(
         source,
         target,
         tables,
         lambda server, table: sum_table(server, table, hashes[server.side][table]),
-        progress=told,
+        progress=told(source.side, progress),
         stop=stop,
     )
 
@@ -256,7 +190,7 @@ def sum_changed(
         for table, columns in keys.items()
     }
     hashes = {side.side: row_hashes(side, tables) for side in (source, target)}
-    seen = on_both(
+    seen = _on_both(
         source,
         target,
         tables,
@@ -273,7 +207,7 @@ def sum_changed(
         }
         for table, (one, other) in seen.items()
     }
-    hashed = on_both(
+    hashed = _on_both(
         source,
         target,
         [table for table, found in wanted.items() if found],
@@ -371,78 +305,34 @@ def key_columns(server: Server, table: str, *, primary: bool = False) -> list[st
     return [ident(str(name)) for (name,) in found]
 
 
-def differing_rows(source: Server, target: Server, table: str) -> dict[str, tuple[Any, Any]]:
+def differing_rows(source: Server, target: Server, table: str) -> Differing:
     """Rows that are not equal: key text -> (hash on the source, hash on the target)."""
     key = f"ROW({', '.join(key_columns(source, table))})::text"
     hashes = {side.side: row_hashes(side, [table])[table] for side in (source, target)}
-    bucket = f"abs(hashtextextended({key}, 1) %% {BUCKETS})".replace("%%", "%")
-    sums = [
-        {
-            int(number): (int(count), str(total))
-            for number, count, total in side.rows(
-                f"SELECT {bucket}, count(*), sum({hashes[side.side]})::text"
-                f" FROM {table} t GROUP BY 1"
-            )
-        }
-        for side in (source, target)
-    ]
-    unequal = [n for n in sums[0].keys() | sums[1].keys() if sums[0].get(n) != sums[1].get(n)]
-    if not unequal:
-        return {}
-    wanted = ", ".join(str(number) for number in sorted(unequal))
-    found: list[dict[str, str]] = []
-    for side in (source, target):
-        rows: dict[str, str] = {}
-        for text, row_hash in side.rows(
+    bucket = f"abs(hashtextextended({key}, 1) % {BUCKETS})"
+
+    def buckets(side: Server) -> list[Any]:
+        return side.rows(
+            f"SELECT {bucket}, count(*), sum({hashes[side.side]})::text FROM {table} t GROUP BY 1"
+        )
+
+    def rows(side: Server, wanted: Sequence[int]) -> list[Any]:
+        return side.rows(
             f"SELECT {key}, {hashes[side.side]}::text FROM {table} t"
-            f" WHERE {bucket} IN ({wanted}) ORDER BY 1, 2"
-        ):
-            rows[str(text)] = rows.get(str(text), "") + str(row_hash)
-        found.append(rows)
-    return {
-        text: (found[0].get(text), found[1].get(text))
-        for text in sorted(found[0].keys() | found[1].keys())
-        if found[0].get(text) != found[1].get(text)
-    }
+            f" WHERE {bucket} IN ({', '.join(map(str, wanted))}) ORDER BY 1, 2"
+        )
+
+    return differing((source, target), buckets, rows)
 
 
-def explain(
-    source: Server, target: Server, sums: dict[str, tuple[Sum, Sum]]
-) -> list[TableDifference]:
+def explain(source: Server, target: Server, sums: Sums) -> list[TableDifference]:
     """The tables that differ, each with its first differing rows."""
-    found: list[TableDifference] = []
-    for table, (one, other) in sums.items():
-        if one == other:
-            continue
-        rows: list[str] = []
-        for key, (left, right) in list(differing_rows(source, target, table).items())[:_NAMED_ROWS]:
-            how = "missing on the source" if left is None else "missing on the target"
-            rows.append(f"{key} {'differs' if left and right else how}")
-        found.append(TableDifference(table, one, other, tuple(rows)))
-    return found
+    return rows.explain(sums, lambda table: differing_rows(source, target, table))
 
 
 def compare_live(
     source: Server, target: Server, settle: Callable[[], None]
 ) -> tuple[int, list[TableDifference]]:
-    """Compare while users write: rows that differ are looked at again once replay has caught up.
-
-    A row whose two hashes are unchanged after `settle` was not merely on its way. Returns the rows
-    compared and the tables that truly differ.
-    """
-    compared, found = 0, list[TableDifference]()
-    for table, (one, other) in sum_tables(source, target, catalogue.tables(source)).items():
-        compared += one.rows
-        if one == other:
-            continue
-        suspects = differing_rows(source, target, table)
-        for _ in range(3):
-            if not suspects:
-                break
-            settle()
-            again = differing_rows(source, target, table)
-            suspects = {key: pair for key, pair in suspects.items() if again.get(key) == pair}
-        if suspects:
-            rows = tuple(list(suspects)[:_NAMED_ROWS])
-            found.append(TableDifference(table, one, other, rows))
-    return compared, found
+    """Compare while users write, and look again at what differs once replay has caught up."""
+    sums = sum_tables(source, target, catalogue.tables(source))
+    return rows.compare_live(sums, lambda table: differing_rows(source, target, table), settle)

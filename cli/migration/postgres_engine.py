@@ -15,7 +15,6 @@ import psycopg
 
 from cli.migration import catalogue, checksums, preflight, schema
 from cli.migration.engine import (
-    NAMED,
     WAYS,
     Compared,
     Difference,
@@ -25,10 +24,10 @@ from cli.migration.engine import (
     Stream,
     Way,
     differences,
-    since_copy,
 )
+from cli.migration.pair import Pair, settled
 from cli.migration.postgres import RunnerLock, Server, ident
-from infra.errors import FirstbellError, MismatchError
+from infra.errors import FirstbellError
 
 if TYPE_CHECKING:
     from cli.migration.machine import Run
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from cli.migration.spec import Rehearsal
 
 _WAL_CAP: Final = "max_slot_wal_keep_size"
-_RATE_SECONDS: Final = 2.0
-_SETTLE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,29 +46,16 @@ class Link:
     subscriber: Server
 
 
-class PostgresEngine:
+class PostgresEngine(Pair[Server]):
     """Two PostgreSQL databases."""
 
     title = "PostgreSQL"
-    reversible = True
     away: tuple[type[Exception], ...] = (
         psycopg.OperationalError,
         psycopg.InterfaceError,
         ConnectionError,
     )
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
-
-    def __init__(self, source: Server, target: Server) -> None:
-        self._source = source
-        self._target = target
-
-    @property
-    def source(self) -> Server:
-        return self._source
-
-    @property
-    def target(self) -> Server:
-        return self._target
 
     def clone(self) -> PostgresEngine:
         return PostgresEngine(self._source.clone(), self._target.clone())
@@ -81,9 +65,7 @@ class PostgresEngine:
 
     def link(self, way: Way) -> Link:
         """One direction by its publisher, its subscriber and their objects' name."""
-        if way == "forward":
-            return Link(f"{self._source.base}_fwd", self._source, self._target)
-        return Link(f"{self._source.base}_back", self._target, self._source)
+        return Link(self.name(way), *self.ends(way))
 
     def find_programs(self) -> None:
         schema.find_program("pg_dump", self._target.version)
@@ -94,7 +76,7 @@ class PostgresEngine:
     # preflight … soak
 
     def prepare(self, run: Run) -> None:
-        for side in (self._source, self._target):
+        for side in self.sides():
             run.effect(
                 f"install on {side.side}", lambda s=side: s.install(run.journal.uuid, run.name)
             )
@@ -130,9 +112,9 @@ class PostgresEngine:
 
     def check_schema(self) -> None:
         kinds = ("schema", "relation", "column", "type", "sequence", "extension")
-        _refuse_differences([each for each in self._between() if each.kind in kinds])
+        self.refuse_differences([each for each in self.between() if each.kind in kinds])
 
-    def _between(self) -> list[Difference]:
+    def between(self) -> list[Difference]:
         return differences(catalogue.portable(self._source), catalogue.portable(self._target))
 
     def copy(self, run: Run) -> None:
@@ -174,23 +156,11 @@ class PostgresEngine:
         return ready == total > 0
 
     def finish_copy(self) -> None:
-        _refuse_differences(self._between())
+        self.refuse_differences(self.between())
         self._target.run("INSERT INTO firstbell.made VALUES ('copied') ON CONFLICT DO NOTHING")
 
-    def baseline(self) -> dict[str, Lines]:
-        return {side.side: catalogue.opaque(side) for side in (self._source, self._target)}
-
-    def drift(self, baseline: Mapping[str, Lines] | None) -> list[Difference]:
-        found = self._between()
-        known = {(each.kind, each.name) for each in found}
-        for side in (self._source, self._target) if baseline is not None else ():
-            now = catalogue.opaque(side)
-            found += [
-                each
-                for each in since_copy(side.side, (baseline or {})[side.side], now)
-                if (each.kind, each.name.partition(" (on the ")[0]) not in known
-            ]
-        return found
+    def opaque(self, side: Server) -> Lines:
+        return catalogue.opaque(side)
 
     def healing(self, difference: Difference, behind: str) -> str:
         return catalogue.healing(difference, behind)
@@ -317,7 +287,7 @@ class PostgresEngine:
         )
 
     def marks(self) -> dict[str, int]:
-        return {side.side: checksums.mark(side) for side in (self._source, self._target)}
+        return {side.side: checksums.mark(side) for side in self.sides()}
 
     def seconds_for_changed(self, since: Mapping[str, int]) -> float:
         started = time.monotonic()
@@ -328,12 +298,7 @@ class PostgresEngine:
     def compare_live(self) -> tuple[int, list[str]]:
         source, target = self._source.clone(), self._target.clone()
 
-        def settle() -> None:
-            token, _ = source.put_token()
-            deadline = time.monotonic() + _SETTLE_SECONDS
-            while not target.has_token(token) and time.monotonic() < deadline:
-                time.sleep(0.05)
-
+        settle = settled(lambda: source.put_token()[0], target)
         try:
             rows, found = checksums.compare_live(source, target, settle)
         finally:
@@ -342,7 +307,7 @@ class PostgresEngine:
         return rows, [str(each) for each in found]
 
     def moodle_contents(self, server: object) -> tuple[str, set[str]] | None:
-        side = self._side(server)
+        side = self.side(server)
         table = side.one(
             "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -354,9 +319,6 @@ class PostgresEngine:
             return None
         rows = side.rows(f"SELECT DISTINCT contenthash FROM {table}")
         return str(table), {str(row[0]).strip() for row in rows}
-
-    def _side(self, server: object) -> Server:
-        return self._source if server is self._source else self._target
 
     def flip(self, run: Run, old: Way) -> None:
         before = self.link(old)
@@ -435,7 +397,7 @@ class PostgresEngine:
             run.effect(f"leave {server.side}", server.uninstall)
 
     def leftovers(self, server: object) -> list[str]:
-        return preflight.ours(self._side(server))
+        return preflight.ours(self.side(server))
 
     def empty_target(self, run: Run) -> None:
         for link in map(self.link, WAYS):
@@ -452,28 +414,18 @@ class PostgresEngine:
     def sizes(self) -> tuple[int, int]:
         return catalogue.row_estimates(self._source)
 
-    def observed_rate(self) -> float:
-        query = (
-            "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database"
-            " WHERE datname = current_database()"
+    def written(self) -> int:
+        return int(
+            self._source.one(
+                "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database"
+                " WHERE datname = current_database()"
+            )
         )
-        before = int(self._source.one(query))
-        time.sleep(_RATE_SECONDS)
-        return max(1.0, (int(self._source.one(query)) - before) / _RATE_SECONDS)
 
     def stage(self, run: Run, wanted: Rehearsal) -> PostgresStage:
         from cli.migration.postgres_stage import PostgresStage
 
         return PostgresStage(self._target, wanted, run.journal.meta["migration"])
-
-
-def _refuse_differences(found: Sequence[Difference]) -> None:
-    if found:
-        raise MismatchError(
-            "the schema on the target is not the source's: "
-            + "; ".join(str(each) for each in found[:NAMED]),
-            fix="; ".join(catalogue.healing(each, "target") for each in found[:NAMED]),
-        )
 
 
 def _cap_wal(run: Run, server: Server) -> str:

@@ -10,13 +10,12 @@ its server id and is skipped.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pymysql
 
 from cli.migration.engine import (
-    NAMED,
     WAYS,
     Compared,
     Difference,
@@ -26,30 +25,27 @@ from cli.migration.engine import (
     Stream,
     Way,
     differences,
-    since_copy,
 )
 from cli.migration.engine import Server as AnyServer
 from cli.migration.mariadb import catalogue, preflight, schema, sums
 from cli.migration.mariadb.gtid import Position
 from cli.migration.mariadb.server import RunnerLock, Server, status
 from cli.migration.mariadb.text import account, ident, literal
-from infra.errors import FirstbellError, MismatchError
+from cli.migration.pair import Pair, settled
+from infra.errors import FirstbellError
 
 if TYPE_CHECKING:
     from cli.migration.machine import Run
     from cli.migration.mariadb.stage import MariaDbStage
     from cli.migration.spec import Rehearsal
 
-_RATE_SECONDS: Final = 2.0
-_SETTLE_SECONDS: Final = 30.0
 _STRUCTURE: Final = ("table", "column", "index", "foreign key", "check", "database", "routine")
 
 
-class MariaDbEngine:
+class MariaDbEngine(Pair[Server]):
     """Two MariaDB servers."""
 
     title = "MariaDB"
-    reversible = True
     away: tuple[type[Exception], ...] = (
         pymysql.OperationalError,
         pymysql.InterfaceError,
@@ -57,38 +53,11 @@ class MariaDbEngine:
     )
     errors: tuple[type[Exception], ...] = (pymysql.Error,)
 
-    def __init__(self, source: Server, target: Server) -> None:
-        self._source = source
-        self._target = target
-
-    @property
-    def source(self) -> Server:
-        return self._source
-
-    @property
-    def target(self) -> Server:
-        return self._target
-
     def clone(self) -> MariaDbEngine:
         return MariaDbEngine(self._source.clone(), self._target.clone())
 
     def lock(self) -> RunnerLock:
         return RunnerLock(self._source)
-
-    def ends(self, way: Way) -> tuple[Server, Server]:
-        """The side that is read and the side that is written."""
-        pair = (self._source, self._target)
-        return pair if way == "forward" else (pair[1], pair[0])
-
-    def name(self, way: Way) -> str:
-        """The replication connection's name."""
-        return f"{self._source.base}_{'fwd' if way == 'forward' else 'back'}"
-
-    def _sides(self) -> tuple[Server, Server]:
-        return self._source, self._target
-
-    def _side(self, server: object) -> Server:
-        return self._source if server is self._source else self._target
 
     def find_programs(self) -> None:
         schema.find_programs()
@@ -99,13 +68,13 @@ class MariaDbEngine:
     # preflight … soak
 
     def prepare(self, run: Run) -> None:
-        for side in self._sides():
+        for side in self.sides():
             run.effect(
                 f"install on {side.side}", lambda s=side: s.install(run.journal.uuid, run.name)
             )
 
     def check_prepared(self) -> None:
-        for side in self._sides():
+        for side in self.sides():
             if not side.installed():
                 raise FirstbellError(f"our schema on the {side.side} is gone")
 
@@ -119,9 +88,9 @@ class MariaDbEngine:
             run.effect("grants", lambda: schema.copy_grants(source, target))
 
     def check_schema(self) -> None:
-        _refuse_differences([each for each in self._between() if each.kind in _STRUCTURE])
+        self.refuse_differences([each for each in self.between() if each.kind in _STRUCTURE])
 
-    def _between(self) -> list[Difference]:
+    def between(self) -> list[Difference]:
         """Differences between the sides; accounts that only the target has are its own.
 
         Those that the target's service lets nobody create stay behind.
@@ -174,23 +143,11 @@ class MariaDbEngine:
         return self._target.slave_position().covers(wanted.without(self._target.domain))
 
     def finish_copy(self) -> None:
-        _refuse_differences(self._between())
+        self.refuse_differences(self.between())
         self._target.remember("copied", "")
 
-    def baseline(self) -> dict[str, Lines]:
-        return {side.side: catalogue.opaque(side) for side in self._sides()}
-
-    def drift(self, baseline: Mapping[str, Lines] | None) -> list[Difference]:
-        found = self._between()
-        known = {(each.kind, each.name) for each in found}
-        for side in self._sides() if baseline is not None else ():
-            now = catalogue.opaque(side)
-            found += [
-                each
-                for each in since_copy(side.side, (baseline or {})[side.side], now)
-                if (each.kind, each.name.partition(" (on the ")[0]) not in known
-            ]
-        return found
+    def opaque(self, side: Server) -> Lines:
+        return catalogue.opaque(side)
 
     def healing(self, difference: Difference, behind: str) -> str:
         return catalogue.healing(difference, behind)
@@ -347,12 +304,7 @@ class MariaDbEngine:
     def compare_live(self) -> tuple[int, list[str]]:
         source, target = self._source.clone(), self._target.clone()
 
-        def settle() -> None:
-            token, _ = source.put_token()
-            deadline = time.monotonic() + _SETTLE_SECONDS
-            while not target.has_token(token) and time.monotonic() < deadline:
-                time.sleep(0.05)
-
+        settle = settled(lambda: source.put_token()[0], target)
         try:
             rows, found = sums.compare_live(source, target, settle)
         finally:
@@ -361,7 +313,7 @@ class MariaDbEngine:
         return rows, [str(each) for each in found]
 
     def moodle_contents(self, server: AnyServer) -> tuple[str, set[str]] | None:
-        side = self._side(server)
+        side = self.side(server)
         table = side.one(
             "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
             " AND TABLE_NAME LIKE '%%\\_files' AND COLUMN_NAME = 'contenthash'"
@@ -414,7 +366,7 @@ class MariaDbEngine:
             run.effect(f"drop {name}", lambda s=subscriber, n=name: s.drop_replica(n))
 
     def leftovers(self, server: AnyServer) -> list[str]:
-        return preflight.ours(self._side(server))
+        return preflight.ours(self.side(server))
 
     def empty_target(self, run: Run) -> None:
         self._drop_both(run)
@@ -427,33 +379,19 @@ class MariaDbEngine:
     def sizes(self) -> tuple[int, int]:
         return catalogue.row_estimates(self._source)
 
-    def observed_rate(self) -> float:
-        def written() -> int:
-            return sum(
-                int(value)
-                for _, value in self._source.rows(
-                    "SHOW GLOBAL STATUS WHERE Variable_name IN"
-                    " ('Innodb_rows_inserted', 'Innodb_rows_updated', 'Innodb_rows_deleted')"
-                )
+    def written(self) -> int:
+        return sum(
+            int(value)
+            for _, value in self._source.rows(
+                "SHOW GLOBAL STATUS WHERE Variable_name IN"
+                " ('Innodb_rows_inserted', 'Innodb_rows_updated', 'Innodb_rows_deleted')"
             )
-
-        before = written()
-        time.sleep(_RATE_SECONDS)
-        return max(1.0, (written() - before) / _RATE_SECONDS)
+        )
 
     def stage(self, run: Run, wanted: Rehearsal) -> MariaDbStage:
         from cli.migration.mariadb.stage import MariaDbStage
 
         return MariaDbStage(self._target, wanted, run.journal.meta["migration"])
-
-
-def _refuse_differences(found: Sequence[Difference]) -> None:
-    if found:
-        raise MismatchError(
-            "the schema on the target is not the source's: "
-            + "; ".join(str(each) for each in found[:NAMED]),
-            fix="; ".join(catalogue.healing(each, "target") for each in found[:NAMED]),
-        )
 
 
 def _names_account(difference: Difference, name: str) -> bool:

@@ -8,19 +8,24 @@ rounded.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from cli.migration.checksums import Sum, TableDifference
+from cli.migration import rows
 from cli.migration.mariadb import catalogue
 from cli.migration.mariadb.server import Server
 from cli.migration.mariadb.text import ident, literal
+from cli.migration.rows import (
+    BUCKETS,
+    Differing,
+    Sum,
+    Sums,
+    TableDifference,
+    differing,
+    on_both,
+    told,
+)
 
-BUCKETS: Final = 1024
-_NAMED_ROWS: Final = 10
-_LOOK_SECONDS: Final = 0.1
 _TEXTS: Final = frozenset(("char", "varchar", "tinytext", "text", "enum", "set", "inet6", "uuid"))
 _BINARIES: Final = frozenset(("binary", "varbinary", "tinyblob", "blob", "bit"))
 # Whole values of these would outgrow max_allowed_packet, beyond which CONCAT answers NULL.
@@ -89,32 +94,14 @@ def sum_tables(
     stop: Callable[[], None] = lambda: None,
 ) -> dict[str, tuple[Sum, Sum]]:
     """Sum every table on both sides at the same time; `stop` is called meanwhile and may raise."""
-    results: dict[str, dict[str, Sum]] = {table: {} for table in tables}
-    ended = threading.Event()
-
-    def work(server: Server) -> None:
-        own = server.clone()
-        try:
-            for table in tables:
-                if ended.is_set():
-                    return
-                results[table][server.side] = sum_table(own, table)
-        finally:
-            own.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        sides = [pool.submit(work, side) for side in (source, target)]
-        try:
-            while not all(side.done() for side in sides):
-                ended.wait(_LOOK_SECONDS)
-                done = [pair[source.side] for pair in results.values() if len(pair) == 2]
-                progress(len(done), sum(each.rows for each in done))
-                stop()
-            for side in sides:
-                side.result()
-        finally:
-            ended.set()
-    return {table: (pair[source.side], pair[target.side]) for table, pair in results.items()}
+    return on_both(
+        (source, target),
+        tables,
+        sum_table,
+        clone=Server.clone,
+        progress=told(source.side, progress),
+        stop=stop,
+    )
 
 
 def key_columns(server: Server, table: str) -> list[str]:
@@ -128,74 +115,39 @@ def key_columns(server: Server, table: str) -> list[str]:
     return names or [name for name, *_ in _columns(server, table)]
 
 
-def differing_rows(source: Server, target: Server, table: str) -> dict[str, tuple[Any, Any]]:
+def differing_rows(source: Server, target: Server, table: str) -> Differing:
     """Rows that are not equal: key text -> (hash on the source, hash on the target)."""
     row_hash = _row_hash(_columns(source, table))
     parts = ", ".join(f"IFNULL({name}, 'NULL')" for name in key_columns(source, table))
-    key = f"CONCAT_WS(',', {parts})"
+    key = f"CONCAT('(', CONCAT_WS(',', {parts}), ')')"
     bucket = f"CRC32({key}) MOD {BUCKETS}"
-    sums = [
-        {
-            int(number): (int(count), str(total))
-            for number, count, total in side.rows(
-                f"SELECT {bucket}, COUNT(*), SUM({row_hash}) FROM {table} GROUP BY 1"
-            )
-        }
-        for side in (source, target)
-    ]
-    unequal = [n for n in sums[0].keys() | sums[1].keys() if sums[0].get(n) != sums[1].get(n)]
-    if not unequal:
-        return {}
-    wanted = ", ".join(str(number) for number in sorted(unequal))
-    found: list[dict[str, str]] = []
-    for side in (source, target):
-        rows: dict[str, str] = {}
-        for text, value in side.rows(
-            f"SELECT {key}, {row_hash} FROM {table} WHERE {bucket} IN ({wanted}) ORDER BY 1, 2"
-        ):
-            rows[str(text)] = rows.get(str(text), "") + str(value)
-        found.append(rows)
-    return {
-        text: (found[0].get(text), found[1].get(text))
-        for text in sorted(found[0].keys() | found[1].keys())
-        if found[0].get(text) != found[1].get(text)
-    }
+
+    def buckets(side: Server) -> list[Any]:
+        return side.rows(f"SELECT {bucket}, COUNT(*), SUM({row_hash}) FROM {table} GROUP BY 1")
+
+    def rows(side: Server, wanted: Sequence[int]) -> list[Any]:
+        return side.rows(
+            f"SELECT {key}, {row_hash} FROM {table}"
+            f" WHERE {bucket} IN ({', '.join(map(str, wanted))}) ORDER BY 1, 2"
+        )
+
+    return differing((source, target), buckets, rows)
 
 
-def explain(
-    source: Server, target: Server, sums: dict[str, tuple[Sum, Sum]]
-) -> list[TableDifference]:
+def _plain(table: str) -> str:
+    return table[1:-1]
+
+
+def explain(source: Server, target: Server, sums: Sums) -> list[TableDifference]:
     """The tables that differ, each with its first differing rows."""
-    found: list[TableDifference] = []
-    for table, (one, other) in sums.items():
-        if one == other:
-            continue
-        rows: list[str] = []
-        for key, (left, right) in list(differing_rows(source, target, table).items())[:_NAMED_ROWS]:
-            how = "missing on the source" if left is None else "missing on the target"
-            rows.append(f"({key}) {'differs' if left and right else how}")
-        found.append(TableDifference(table[1:-1], one, other, tuple(rows)))
-    return found
+    return rows.explain(sums, lambda table: differing_rows(source, target, table), _plain)
 
 
 def compare_live(
     source: Server, target: Server, settle: Callable[[], None]
 ) -> tuple[int, list[TableDifference]]:
-    """Compare while users write: rows that differ are looked at again once replay has caught up."""
-    compared, found = 0, list[TableDifference]()
-    for table in catalogue.tables(source):
-        one, other = sum_table(source, table), sum_table(target, table)
-        compared += one.rows
-        if one == other:
-            continue
-        suspects = differing_rows(source, target, table)
-        for _ in range(3):
-            if not suspects:
-                break
-            settle()
-            again = differing_rows(source, target, table)
-            suspects = {key: pair for key, pair in suspects.items() if again.get(key) == pair}
-        if suspects:
-            rows = tuple(f"({key})" for key in list(suspects)[:_NAMED_ROWS])
-            found.append(TableDifference(table[1:-1], one, other, rows))
-    return compared, found
+    """Compare while users write, and look again at what differs once replay has caught up."""
+    sums = sum_tables(source, target, catalogue.tables(source))
+    return rows.compare_live(
+        sums, lambda table: differing_rows(source, target, table), settle, _plain
+    )
