@@ -28,6 +28,17 @@ class InstanceType:
     architecture: str | None
 
 
+@dataclass(frozen=True)
+class Refused:
+    """What is wrong with a type in a Region, and what to write instead."""
+
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.fix}"
+
+
 def regions() -> list[str]:
     """The Regions that the table knows."""
     return _table()["regions"]
@@ -41,33 +52,38 @@ def instance_type(name: str) -> InstanceType | None:
     return InstanceType(name, entry["vcpus"], entry["memory_mib"], entry["architecture"])
 
 
-def problem_with_instance_type(name: str, region: str) -> str | None:
+def problem_with_instance_type(name: str, region: str) -> Refused | None:
     """Why the Region cannot start this instance type, or None when it can."""
     return _problem(_table()["instance_types"], name, region, "instance type")
 
 
-def problem_with_database_class(name: str, engine: str, region: str) -> str | None:
+def problem_with_database_class(name: str, engine: str, region: str) -> Refused | None:
     """Why the Region cannot run this DB instance class with this engine, or None when it can."""
     known: dict[str, list[str]] = _table()["database_classes"][engine]
     entries = {key: {"absent": absent} for key, absent in known.items()}
     return _problem(entries, name, region, f"{engine} instance class")
 
 
-def problem_with_cache_node_type(name: str, region: str) -> str | None:
+def problem_with_cache_node_type(name: str, region: str) -> Refused | None:
     """Why the Region cannot run this ElastiCache node type, or None when it can."""
     known: dict[str, list[str]] = _table()["cache_node_types"]
     entries = {key: {"absent": absent} for key, absent in known.items()}
     return _problem(entries, name, region, "cache node type")
 
 
-def _problem(entries: dict[str, dict[str, Any]], name: str, region: str, what: str) -> str | None:
+def _problem(
+    entries: dict[str, dict[str, Any]], name: str, region: str, what: str
+) -> Refused | None:
     table = _table()
     as_of = f"table of {table['generated']}"
-    if name not in entries:
-        close = nearest(name, entries)
-        return f"{name!r} is no known {what} ({as_of})" + (
-            f"; did you mean {close!r}?" if close else ""
-        )
-    if region in table["regions"] and region in entries[name]["absent"]:
-        return f"{what} {name!r} is not offered in {region} ({as_of})"
-    return None
+
+    def offered(entry: dict[str, Any]) -> bool:
+        return region not in table["regions"] or region not in entry["absent"]
+
+    if name in entries and offered(entries[name]):
+        return None
+    close = nearest(name, (key for key, entry in entries.items() if offered(entry) and key != name))
+    fix = f"did you mean {close!r}?" if close else "see AWS's page of types and Regions"
+    if name in entries:
+        return Refused(f"{what} {name!r} is not offered in {region} ({as_of})", fix)
+    return Refused(f"{name!r} is no known {what} ({as_of})", fix)

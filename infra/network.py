@@ -21,10 +21,6 @@ ZONE_SLOTS = 4
 HTTPS: Final = 443
 # Free, so always there.
 GATEWAY_SERVICES: Final = ("s3", "dynamodb")
-# Services whose endpoints the controls EC2.10, 55, 56, 57, 58 and 60 ask for.
-CONTROLLED_SERVICES: Final = ("ec2", "ecr.api", "ecr.dkr", "ssm", "ssm-contacts", "ssm-incidents")
-# What instances need to boot and to be reached: only where every zone has its own.
-BOOT_SERVICES: Final = ("ec2messages", "logs", "secretsmanager", "ssmmessages")
 # What comes back to a connection that began inside: clients take these ports, NAT gateways from
 # 1024. EC2.21 forbids 3389 (RDP) from everywhere, which costs one source port in 64,000. VPC user
 # guide, "Ephemeral ports".
@@ -214,7 +210,7 @@ class Network(pulumi.ComponentResource):
             cidr_ipv4=self._args.settings.cidr,
             opts=self._child,
         )
-        for service in (*CONTROLLED_SERVICES, *(BOOT_SERVICES if everywhere else ())):
+        for service in self._args.settings.interface_endpoints:
             label = f"{self._name}-{service}"
             aws.ec2.VpcEndpoint(
                 label,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from infra.errors import Problem, Problems, nearest
 
@@ -22,6 +25,38 @@ def validate(model: type[Model], data: object, source: str, *, key: str = "") ->
         return model.model_validate(data)
     except ValidationError as error:
         raise Problems(source, list(_problems(model, error, key, data))) from error
+
+
+def read_partly(
+    model: type[Model], data: object, source: str, *, key: str = ""
+) -> tuple[Model | None, list[Problem]]:
+    """As `validate`, without raising: the model without what has errors, so that the rest can be
+    checked too, and every error. No model where nothing can be left out.
+    """
+    try:
+        return validate(model, data, source, key=key), []
+    except Problems as error:
+        problems, cause = list(error.problems), error.__cause__
+    locations = (
+        [detail["loc"] for detail in cause.errors()] if isinstance(cause, ValidationError) else []
+    )
+    # As little as possible: first the keys themselves, then what they stand in.
+    for depth in range(max(map(len, locations), default=0), 0, -1):
+        rest = copy.deepcopy(data)
+        for location in locations:
+            _leave_out(rest, location[:depth])
+        try:
+            return model.model_validate(rest), problems
+        except ValidationError:
+            continue
+    return None, problems
+
+
+def _leave_out(data: object, location: Sequence[int | str]) -> None:
+    for part in location[:-1]:
+        data = data.get(part) if isinstance(data, dict) else None
+    if isinstance(data, dict):
+        data.pop(location[-1], None)
 
 
 def _problems(
@@ -45,9 +80,43 @@ def _problems(
             yield Problem(where, f"must be a mapping of keys to values, not {detail['input']!r}")
         else:
             message = detail["msg"].removeprefix("Value error, ")
+            # What we say ourselves ends in the fix, after a semicolon.
+            ours = detail["type"] == "value_error"
+            what, _, fix = (
+                message.rpartition("; ") if ours and "; " in message else (message, "", "")
+            )
             given = detail.get("input")
             shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-            yield Problem(where, message[:1].lower() + message[1:] + shown)
+            yield Problem(where, what[:1].lower() + what[1:] + shown, fix or _fix(detail))
+
+
+_FIXES: Final = {
+    "int_parsing": "write a whole number",
+    "int_type": "write a whole number",
+    "int_from_float": "write a whole number",
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "string_type": "write a text, in quotes where YAML would take it for something else",
+    "string_pattern_mismatch": "write it in that form",
+    "too_long": "leave some out",
+    "string_too_long": "shorten it",
+    "too_short": "add what is missing",
+    "string_too_short": "say more",
+}
+# The rule of a bound, and what to write.
+_BOUNDS: Final = {"ge": "or more", "gt": "or more", "le": "or less", "lt": "or less"}
+
+
+def _fix(detail: ErrorDetails) -> str | None:
+    """What to write instead, where pydantic's own rule says it."""
+    context = detail.get("ctx", {})
+    for rule, words in _BOUNDS.items():
+        if rule in context:
+            return f"write {context[rule]} {words}"
+    if detail["type"] == "literal_error":
+        close = nearest(str(detail["input"]), re.findall(r"'([^']+)'", str(context["expected"])))
+        return f"did you mean {close!r}?" if close else "write one of these"
+    return _FIXES.get(detail["type"])
 
 
 def _names(location: Sequence[int | str], data: object) -> list[str]:

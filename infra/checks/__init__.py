@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from infra.checks import addresses, certificate, connections, quotas
+from infra.checks import addresses, certificate, connections, hardware, quotas, rules
 from infra.checks.base import Findings, Subject
 from infra.errors import Problems
 from infra.season.plan import PlanTarget
@@ -18,7 +18,14 @@ from infra.settings.stack import StackSettings
 
 __all__ = ["Findings", "Subject", "check", "refuse"]
 
-_CHECKS: Final = (connections.check, quotas.check, addresses.check, certificate.check)
+_CHECKS: Final = (
+    connections.check,
+    quotas.check,
+    addresses.check,
+    certificate.check,
+    hardware.check,
+    rules.check,
+)
 
 
 def check(settings: StackSettings, targets: Mapping[str, PlanTarget]) -> Findings:

@@ -3,55 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
+from infra.settings.fleet import FleetSettings
 from infra.settings.network import RESERVED_PER_SUBNET
+from infra.settings.platform import PlatformSettings
+from infra.settings.tiers import TierSettings
 
-# What a load balancer must find free to scale. ELB user guide, "Subnets for your load balancer".
+# What a load balancer must find free to scale, beside its nodes. ELB user guide, "Subnets for your
+# load balancer".
 BALANCER_ADDRESSES: Final = 8
+# What a proxy wants free for each instance of its cluster, by the instance's size; smaller ones as
+# xlarge. It takes no more than 215 in all. Aurora user guide, "Planning for IP address capacity",
+# checked 2026-11-27.
+PROXY_ADDRESSES_BY_SIZE: Final = {
+    "2xlarge": 15,
+    "4xlarge": 25,
+    "8xlarge": 45,
+    "12xlarge": 60,
+    "16xlarge": 75,
+    "24xlarge": 110,
+}
+PROXY_ADDRESSES: Final = 10
+PROXY_MOST_ADDRESSES: Final = 215
+
+
+@dataclass(frozen=True)
+class Need:
+    """Addresses that the fullest subnet of a row needs for one thing."""
+
+    addresses: int
+    what: str
 
 
 def check(subject: Subject) -> Findings:
     """Refuse a network whose subnets are too small for what they hold at most."""
-    network = subject.settings.platform.network
+    platform = subject.settings.platform
+    network = platform.network
     free = 2 ** (32 - network.subnet_prefix) - RESERVED_PER_SUBNET
-    return Findings(
-        tuple(
+    rows = {"public": _public(), "application": _application(platform), "data": _data(platform)}
+    found: list[Problem] = []
+    for row, needs in rows.items():
+        listed = [need for need in needs if need.addresses]
+        total = sum(need.addresses for need in listed)
+        if total <= free:
+            continue
+        of_what = ", ".join(f"{need.addresses} for {need.what}" for need in listed)
+        found.append(
             Problem(
                 f"{PLATFORM}/network/cidr",
                 f"{network.cidr} makes {row} subnets of /{network.subnet_prefix}, {free} addresses "
-                f"each, and {needed} are needed at the peak: {of_what}",
-                f"take a larger block, such as a /{network.block_prefix_for(needed)}, or lower "
-                "what the tiers may grow to",
+                f"each, and {total} are needed at the peak: {of_what}",
+                f"take a larger block, such as a /{network.block_prefix_for(total)}, or lower "
+                "what the tiers may grow to; no quota helps",
             )
-            for row, needed, of_what in _needs(subject)
-            if needed > free
         )
-    )
+    return Findings(tuple(found))
 
 
-def _needs(subject: Subject) -> Iterator[tuple[str, int, str]]:
-    """Addresses that the fullest subnet of each row needs, and what for."""
-    platform = subject.settings.platform
-    zones = platform.network.zones
-    yield (
-        "public",
-        BALANCER_ADDRESSES + 1,
-        f"{BALANCER_ADDRESSES} for the load balancer to scale, 1 for a NAT gateway",
-    )
-    total = sum(group.max for group in platform.groups.values())
-    each = _share(total, zones)
-    yield "application", each, f"{total:,} instances over {zones} zones"
-    databases = platform.database.replicas.max + 1
-    needed, purpose = _share(databases, zones), f"{databases} DB instances"
-    if platform.cache is not None:
-        nodes = platform.cache.shards * (1 + platform.cache.replicas.max)
-        needed, purpose = needed + _share(nodes, zones), f"{purpose} and {nodes} cache nodes"
+def _public() -> Iterator[Need]:
+    yield Need(1, "a node of the load balancer")
+    yield Need(BALANCER_ADDRESSES, "it to scale")
+    yield Need(1, "a NAT gateway")
+
+
+def _application(platform: PlatformSettings) -> Iterator[Need]:
+    zones, groups = platform.network.zones, platform.groups.values()
+    total = sum(group.max for group in groups)
+    yield Need(_share(total, zones), f"{total:,} instances over {zones} zones")
+    replacing = sum(_more_while_replacing(group) for group in groups)
+    yield Need(_share(replacing, zones), f"{replacing:,} more while instances are replaced")
+    waiting = sum(_always_in_the_pool(group) for group in groups)
+    yield Need(_share(waiting, zones), f"{waiting:,} more that warm pools always keep")
+    endpoints = len(platform.network.interface_endpoints)
+    yield Need(endpoints, "interface endpoints")
+
+
+def _data(platform: PlatformSettings) -> Iterator[Need]:
+    zones, database, cache = platform.network.zones, platform.database, platform.cache
+    instances = database.replicas.max + 1
+    yield Need(_share(instances, zones), f"{instances} DB instances over {zones} zones")
+    if database.proxy:
+        size = database.instance_class.rsplit(".", 1)[-1]
+        each = PROXY_ADDRESSES_BY_SIZE.get(size, PROXY_ADDRESSES)
+        proxy = min(each * instances, PROXY_MOST_ADDRESSES)
+        yield Need(_share(proxy, zones), f"RDS Proxy, {each} for each of its DB instances")
+    if cache is not None:
+        nodes = cache.shards * (1 + cache.replicas.max)
+        yield Need(_share(nodes, zones), f"{nodes} cache nodes over {zones} zones")
     if platform.files is not None:
-        needed, purpose = needed + 1, f"{purpose} and a mount target each"
-    yield "data", needed, f"{purpose} over {zones} zones"
+        yield Need(1, "a mount target")
+
+
+def _more_while_replacing(group: FleetSettings) -> int:
+    """New instances that come before old ones go: in a refresh, or when AWS evens out the zones.
+
+    For the latter AWS takes 10 % or one. EC2 Auto Scaling user guide, "Availability Zones".
+    """
+    more = group.max * (group.refresh.max_healthy_percent - 100)
+    return max(1, -(-more // 100), -(-group.max // 10))
+
+
+def _always_in_the_pool(group: FleetSettings) -> int:
+    """What a warm pool keeps beside a group at its maximum; stopped, they keep their address."""
+    pool = group.warm_pool if isinstance(group, TierSettings) else None
+    return 0 if pool is None else pool.min
 
 
 def _share(things: int, zones: int) -> int:

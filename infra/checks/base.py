@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from infra.errors import Problem
 from infra.season.plan import PlanTarget
+from infra.settings.platform import PLATFORM
 from infra.settings.stack import StackSettings
 
-PLATFORM: Final = "firstbell:platform"
+__all__ = ["PLATFORM", "Findings", "Subject"]
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,6 @@ def check(subject: Subject) -> Findings:
     """Refuse tiers that together open more connections than the database's class takes."""
     platform = subject.settings.platform
     database = platform.database
-    if database.proxy:
-        return Findings()
     by_tier = {
         name: tier.max * tier.workers_per_instance * tier.connections_per_worker
         for name, tier in platform.tiers.items()

@@ -15,6 +15,7 @@ from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
 from infra.season import limits
+from infra.season.compile import MOST_ACTIONS
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Quota:
 
 # Sources: "Quotas for your Application Load Balancers" (ELB user guide), "Quotas and constraints
 # for Amazon Aurora", "Elastic IP addresses" and "Amazon EC2 endpoints and quotas" (AWS General
-# Reference); codes as `aws service-quotas list-aws-default-service-quotas` prints them, read in
-# public copies of that list. Checked 2026-11-26.
+# Reference), "Amazon VPC quotas", "Quotas for ElastiCache"; codes as `aws service-quotas
+# list-aws-default-service-quotas` prints them, read in public copies of that list. Checked
+# 2026-11-26.
 TARGETS_PER_LOAD_BALANCER: Final = Quota(
     "targets_per_load_balancer",
     "Targets per Application Load Balancer",
@@ -76,6 +78,21 @@ STANDARD_VCPUS: Final = Quota(
 )
 DB_INSTANCES: Final = Quota("db_instances", "DB instances", 40, "rds", "L-7B6409FD")
 ELASTIC_IPS: Final = Quota("elastic_ips", "EC2-VPC Elastic IPs", 5, "ec2", "L-0263D0A3")
+RULES_PER_SECURITY_GROUP: Final = Quota(
+    "rules_per_security_group",
+    "Inbound or outbound rules per security group",
+    60,
+    "vpc",
+    "L-0EA8095F",
+)
+CACHE_NODES: Final = Quota("cache_nodes", "Nodes per Region", 300, "elasticache", "L-DFE45DF3")
+CACHE_NODES_PER_CLUSTER: Final = Quota(
+    "cache_nodes_per_cluster",
+    "Nodes per cluster (cluster mode enabled)",
+    90,
+    "elasticache",
+    "L-AF354865",
+)
 # "Reserved Application Load Balancer Capacity Units (LCUs) per Region" is 0 until it is raised.
 RESERVED_CAPACITY_UNITS: Final = Quota(
     "reserved_capacity_units",
@@ -91,6 +108,9 @@ QUOTAS: Final = (
     STANDARD_VCPUS,
     DB_INSTANCES,
     ELASTIC_IPS,
+    RULES_PER_SECURITY_GROUP,
+    CACHE_NODES,
+    CACHE_NODES_PER_CLUSTER,
     RESERVED_CAPACITY_UNITS,
 )
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
@@ -99,6 +119,16 @@ MAX_TARGET_GROUPS_PER_LOAD_BALANCER: Final = 100
 # from the one address that each of ours has.
 MAX_CONNECTIONS_PER_NAT_DESTINATION: Final = 55_000
 STANDARD_FAMILIES: Final = frozenset("acdhimrtz")
+# The quotas of the other families' running on-demand vCPUs: 0 in a new account.
+OTHER_FAMILIES: Final = {
+    "f": ("F", "L-74FC7D96"),
+    "g": ("G and VT", "L-DB2E81BA"),
+    "inf": ("Inf", "L-1945791B"),
+    "p": ("P", "L-417A185B"),
+    "trn": ("Trn", "L-2C3B7624"),
+    "vt": ("G and VT", "L-DB2E81BA"),
+    "x": ("X", "L-7295265B"),
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +171,9 @@ def check(subject: Subject) -> Findings:
                 ),
             )
         )
-    return found + Findings(tuple(_fixed_limits(subject)))
+    return found + Findings(
+        (*_fixed_limits(subject), *_too_many_actions(subject)), tuple(_other_families(subject))
+    )
 
 
 def _demands(subject: Subject) -> Iterator[Demand]:
@@ -189,6 +221,22 @@ def _demands(subject: Subject) -> Iterator[Demand]:
         f"{PLATFORM}/network/nat",
         f"{gateways} NAT gateways, an Elastic IP address each",
     )
+    clients = len(platform.groups)
+    yield Demand(
+        RULES_PER_SECURITY_GROUP,
+        clients + platform.database.proxy,
+        f"{PLATFORM}/tiers",
+        f"{clients:,} tiers and workers, a rule each in the database's security group"
+        + (", and one for its proxy" if platform.database.proxy else ""),
+    )
+    cache = platform.cache
+    if cache is not None:
+        nodes = cache.shards * (1 + cache.replicas.max)
+        where = f"{PLATFORM}/cache/{'shards' if cache.shards > 1 else 'replicas/max'}"
+        what = f"{cache.shards} shards of {1 + cache.replicas.max} nodes are {nodes} cache nodes"
+        yield Demand(CACHE_NODES, nodes, where, what)
+        if cache.cluster_mode:
+            yield Demand(CACHE_NODES_PER_CLUSTER, nodes, where, what)
     balancer = subject.targets.get("balancer")
     if balancer is not None:
         units = int(str(balancer.verdict["peak"]))
@@ -215,6 +263,35 @@ def _standard_vcpus(subject: Subject) -> int:
         )
         for group in subject.settings.platform.groups.values()
     )
+
+
+def _other_families(subject: Subject) -> Iterator[str]:
+    """What a tier of another family needs; only the account knows what it has of it."""
+    for key, group in subject.settings.platform.fleets.items():
+        for kind in group.instance_types:
+            name, code = OTHER_FAMILIES.get(_family(kind), (None, None))
+            described = instances.instance_type(kind)
+            if name is None or described is None:
+                continue
+            vcpus = group.max * (described.vcpus or 0)
+            quota = Quota(key, f"Running On-Demand {name} instances", 0, "ec2", code)
+            yield (
+                f"{PLATFORM}/{key}: {group.max:,} {kind} have {vcpus:,} vCPUs, and the quota "
+                f"{quota.name!r} is 0 in a new account: if yours is lower, "
+                f"{quota.request(vcpus, subject.settings.region)}"
+            )
+
+
+def _too_many_actions(subject: Subject) -> Iterator[Problem]:
+    """Scheduled actions that AWS would not take; the planner keeps to it, a file may not."""
+    for name, target in subject.targets.items():
+        if (most := MOST_ACTIONS.get(target.kind)) is not None and len(target.actions) > most:
+            yield Problem(
+                f"firstbell:season: capacity/{name}",
+                f"the plan has {len(target.actions)} scheduled actions, and AWS allows {most} "
+                f"for one {target.kind}, which cannot be raised",
+                f"run firstbell season plan -s {subject.settings.stack}",
+            )
 
 
 def _family(instance_type: str) -> str:

@@ -212,6 +212,17 @@ def left_over(
         return None
     used = np.sum([floor_of[other] for other in target.against], axis=0)
     busy = ahead(used[::-1], limits.LATE_MINUTES)[::-1]
+    most = cap.max - int(busy.min())
+    if (target.units or 0) > most:
+        problems.append(
+            Problem(
+                f"capacity/{name}/units",
+                f"{target.units} units are more than {' and '.join(target.against)} ever give "
+                f"back: of limits/instances/max {cap.max} at most {most} are left",
+                f"write units: {max(most, 0)} or less, or raise the cap",
+            )
+        )
+        return None
     return _below(name, target, cap.max - busy, bounds, problems, gone_after=DRAIN_MINUTES)
 
 

@@ -29,11 +29,11 @@ class GenericApplication(Settings):
             return None
         path = paths.stacks() / value
         if not path.is_file():
-            raise ValueError(f"there is no such file; paths are relative to stacks/ ({value!r})")
+            raise ValueError("there is no such file; paths are relative to stacks/")
         if not path.read_text().startswith(("#cloud-config", "#!")):
             raise ValueError(
                 f"{value!r} begins neither with #cloud-config nor with #!: cloud-init would ignore "
-                "it"
+                "it; begin it with one of them"
             )
         return value
 

@@ -28,6 +28,7 @@ class BackupSettings(Settings):
         if self.monthly_keep_days < self.daily_keep_days:
             raise ValueError(
                 f"monthly_keep_days {self.monthly_keep_days} is less than daily_keep_days "
-                f"{self.daily_keep_days}: monthly backups would be gone before the daily ones"
+                f"{self.daily_keep_days}: monthly backups would be gone before the daily ones; "
+                "raise monthly_keep_days"
             )
         return self

@@ -44,7 +44,9 @@ class CacheReplicaSettings(Settings):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
+            raise ValueError(
+                f"min {self.min} is greater than max {self.max}; lower min or raise max"
+            )
         return self
 
 
@@ -93,7 +95,9 @@ class CacheSettings(Settings):
     @model_validator(mode="after")
     def _can_scale(self) -> Self:
         if self.shards > 1 and not self.cluster_mode:
-            raise ValueError(f"shards {self.shards} needs cluster_mode: true")
+            raise ValueError(
+                f"shards {self.shards} needs cluster mode; write cluster_mode: true, or shards: 1"
+            )
         if not self.scales:
             return self
         if not self.cluster_mode:

@@ -62,7 +62,9 @@ class ReplicaSettings(Settings):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
+            raise ValueError(
+                f"min {self.min} is greater than max {self.max}; lower min or raise max"
+            )
         return self
 
 
@@ -164,6 +166,6 @@ class DatabaseSettings(Settings):
         if twice := sorted(OWN_PARAMETERS & self.parameters.keys()):
             raise ValueError(
                 f"parameters: {', '.join(twice)} comes from a setting of its own "
-                "(max_connections, slow_query_milliseconds) or is always on (TLS)"
+                "(max_connections, slow_query_milliseconds) or is always on (TLS); leave it out"
             )
         return self

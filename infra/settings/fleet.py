@@ -36,7 +36,8 @@ class RefreshSettings(Settings):
         if self.max_healthy_percent - self.min_healthy_percent > 100:
             raise ValueError(
                 f"min_healthy_percent {self.min_healthy_percent} and max_healthy_percent "
-                f"{self.max_healthy_percent} are more than 100 apart, which AWS refuses"
+                f"{self.max_healthy_percent} are more than 100 apart, which AWS refuses; "
+                "raise min_healthy_percent or lower the other"
             )
         return self
 
@@ -62,7 +63,9 @@ class WarmPoolSettings(Settings):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.min > self.max_prepared:
-            raise ValueError(f"min {self.min} is greater than max_prepared {self.max_prepared}")
+            raise ValueError(
+                f"min {self.min} is greater than max_prepared {self.max_prepared}; lower min"
+            )
         return self
 
 
@@ -103,14 +106,16 @@ class FleetSettings(Settings):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
+            raise ValueError(
+                f"min {self.min} is greater than max {self.max}; lower min or raise max"
+            )
         return self
 
     @model_validator(mode="after")
     def _types_differ(self) -> Self:
         for kind in self.instance_types:
             if self.instance_types.count(kind) > 1:
-                raise ValueError(f"instance_types: {kind} stands there twice")
+                raise ValueError(f"instance_types: {kind} stands there twice; leave one out")
         return self
 
     @field_validator("application", mode="before")
@@ -125,7 +130,7 @@ class FleetSettings(Settings):
         if value is not None and not re.fullmatch(
             r"ami-[0-9a-f]{8,17}|resolve:ssm:[\w./:-]+", value
         ):
-            raise ValueError("must be ami-... or resolve:ssm:PARAMETER")
+            raise ValueError("must be an image's id; write ami-... or resolve:ssm:PARAMETER")
         return value
 
     @property

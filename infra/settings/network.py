@@ -24,6 +24,11 @@ SUBNET_BITS: Final = 4
 # The first four and the last address of a subnet are AWS's. VPC user guide, "Subnet CIDR blocks".
 RESERVED_PER_SUBNET: Final = 5
 
+# Services whose endpoints the controls EC2.10, 55, 56, 57, 58 and 60 ask for.
+CONTROLLED_SERVICES: Final = ("ec2", "ecr.api", "ecr.dkr", "ssm", "ssm-contacts", "ssm-incidents")
+# What instances need to boot and to be reached: only where every zone has its own.
+BOOT_SERVICES: Final = ("ec2messages", "logs", "secretsmanager", "ssmmessages")
+
 
 class NetworkSettings(Settings):
     """The VPC: one block, cut into public, application and data subnets in each zone."""
@@ -59,9 +64,11 @@ class NetworkSettings(Settings):
     def _is_a_block(cls, value: str) -> str:
         block = ipaddress.ip_network(value)
         if block.version != 4:
-            raise ValueError("must be an IPv4 block such as 10.20.0.0/16")
+            raise ValueError("must be an IPv4 block; write one such as 10.20.0.0/16")
         if not LARGEST_BLOCK_PREFIX <= block.prefixlen <= SMALLEST_BLOCK_PREFIX:
-            raise ValueError("must be between /16 and /28, as AWS demands of a VPC")
+            raise ValueError(
+                "must be between /16 and /28, as AWS demands of a VPC; write /16 to /28"
+            )
         return value
 
     @model_validator(mode="after")
@@ -78,6 +85,11 @@ class NetworkSettings(Settings):
     def blocks_public_access(self) -> bool:
         """What `block_public_access` says, or its default."""
         return self.block_public_access is not False
+
+    @property
+    def interface_endpoints(self) -> tuple[str, ...]:
+        """The services with an endpoint in the application subnets: one address each and zone."""
+        return CONTROLLED_SERVICES + (BOOT_SERVICES if self.endpoint_zones == "all" else ())
 
     @property
     def subnet_prefix(self) -> int:

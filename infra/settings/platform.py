@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from collections.abc import Iterator
+from typing import Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from infra.errors import Problem
 from infra.settings.account import AccountSettings
 from infra.settings.backup import BackupSettings
 from infra.settings.balancer import BalancerSettings
@@ -20,6 +22,7 @@ from infra.settings.quotas import QuotaSettings
 from infra.settings.tiers import TierSettings
 from infra.settings.workers import WorkerSettings
 
+PLATFORM: Final = "firstbell:platform"
 # What a season calls the other parts of the platform: no tier may have such a name.
 SEASON_NAMES: Final = frozenset({"database", "cache", "workers", "balancer"})
 
@@ -55,48 +58,6 @@ class PlatformSettings(Settings):
     backup: BackupSettings = BackupSettings.model_validate({})
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
-    @model_validator(mode="after")
-    def _names_are_their_own(self) -> Self:
-        jobs = set(self.workers.jobs) if self.workers else set[str]()
-        named = {"tiers": ("tier", set(self.tiers)), "workers/jobs": ("kind of job", jobs)}
-        for where, (what, names) in named.items():
-            if reserved := SEASON_NAMES & names:
-                raise ValueError(
-                    f"{where}: {', '.join(sorted(reserved))} is a season's own name for another "
-                    f"part of the platform; name the {what} otherwise"
-                )
-        if both := jobs & set(self.tiers):
-            raise ValueError(
-                f"workers/jobs/{min(both)}: a tier has this name, and a season knows both by their "
-                "names alone; name one otherwise"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_default_tier(self) -> Self:
-        catch_all = [name for name, tier in self.tiers.items() if not tier.hosts and not tier.paths]
-        if len(catch_all) != 1:
-            raise ValueError(
-                "tiers: exactly one tier takes what no other claims (no hosts, no paths), not "
-                f"{len(catch_all)}" + (f": {', '.join(catch_all)}" if catch_all else "")
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _rules_differ(self) -> Self:
-        """Of two tiers with one rule, the lower priority would get nothing."""
-        owner: dict[object, str] = {}
-        for name, tier in self.tiers.items():
-            if not tier.takes_requests:
-                continue
-            if (other := owner.setdefault(tier.rule, name)) != name:
-                raise ValueError(
-                    f"tiers/{name}: claims the same hosts and paths as {other}; only one of them "
-                    "would get requests. To move them, write takes_requests: false in the one that "
-                    "does not take them yet"
-                )
-        return self
-
     @property
     def session_cookie(self) -> str | None:
         """The cookie that tells sessions apart, where it is known."""
@@ -118,3 +79,64 @@ class PlatformSettings(Settings):
     def groups(self) -> dict[str, FleetSettings]:
         """Every Auto Scaling group by its season name."""
         return {**self.tiers, **(self.workers.groups if self.workers else {})}
+
+
+def problems_between_parts(
+    platform: PlatformSettings, *, with_all_tiers: bool = True
+) -> Iterator[Problem]:
+    """What is wrong between parts that are right by themselves, all of it.
+
+    `with_all_tiers` is False where tiers with errors were left out, so that nobody knows whether
+    one takes what no other claims.
+    """
+    yield from _names_of_the_season(platform)
+    if with_all_tiers:
+        yield from _not_one_default_tier(platform)
+    yield from _rules_in_common(platform)
+
+
+def _names_of_the_season(platform: PlatformSettings) -> Iterator[Problem]:
+    jobs = platform.workers.jobs if platform.workers else {}
+    for where, names in (("tiers", platform.tiers), ("workers/jobs", jobs)):
+        for name in sorted(SEASON_NAMES & set(names)):
+            yield Problem(
+                f"{PLATFORM}/{where}/{name}",
+                f"{name} is a season's own name for another part of the platform",
+                "name it otherwise",
+            )
+    for name in sorted(set(jobs) & set(platform.tiers)):
+        yield Problem(
+            f"{PLATFORM}/workers/jobs/{name}",
+            "a tier has this name, and a season knows both by their names alone",
+            "name one otherwise",
+        )
+
+
+def _not_one_default_tier(platform: PlatformSettings) -> Iterator[Problem]:
+    catch_all = [name for name, tier in platform.tiers.items() if not tier.hosts and not tier.paths]
+    if len(catch_all) != 1:
+        yield Problem(
+            f"{PLATFORM}/tiers",
+            "exactly one tier takes what no other claims (no hosts, no paths), not "
+            + (f"{len(catch_all)}: {', '.join(catch_all)}" if catch_all else "0"),
+            "give hosts or paths to all but one"
+            if catch_all
+            else "add a tier without hosts and paths, or take them out of one",
+        )
+
+
+def _rules_in_common(platform: PlatformSettings) -> Iterator[Problem]:
+    """Of two tiers with one rule, the lower priority would get nothing."""
+    owner: dict[object, str] = {}
+    for name, tier in platform.tiers.items():
+        if not tier.takes_requests or not any(tier.rule):
+            continue
+        if (other := owner.setdefault(tier.rule, name)) != name:
+            claimed = ", ".join(sorted(tier.rule[0] | tier.rule[1]))
+            yield Problem(
+                f"{PLATFORM}/tiers/{name}",
+                f"claims the same hosts and paths as {other} ({claimed}), and only one of them "
+                "would get requests",
+                "give it others; to move them, write takes_requests: false in the one that does "
+                "not take them yet",
+            )

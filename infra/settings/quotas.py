@@ -36,6 +36,17 @@ class QuotaSettings(Settings):
     elastic_ips: int | None = Field(
         None, ge=1, description="Elastic IP addresses of the Region: one a NAT gateway."
     )
+    rules_per_security_group: int | None = Field(
+        None,
+        ge=1,
+        description="Rules of one security group: the database's has one a tier and kind of job.",
+    )
+    cache_nodes: int | None = Field(
+        None, ge=1, description="ElastiCache nodes of the Region: primaries and replicas."
+    )
+    cache_nodes_per_cluster: int | None = Field(
+        None, ge=1, description="Nodes of one cache with cluster mode."
+    )
     reserved_capacity_units: int | None = Field(
         None,
         ge=1,

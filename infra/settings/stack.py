@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,8 +14,8 @@ from infra.errors import InputError, Problem, Problems, nearest
 from infra.settings.base import Settings
 from infra.settings.database import REGIONS_WITHOUT_PROXY
 from infra.settings.fleet import DEFAULT_IMAGE
-from infra.settings.platform import PlatformSettings
-from infra.validation import validate
+from infra.settings.platform import PLATFORM, PlatformSettings, problems_between_parts
+from infra.validation import read_partly
 
 # Load balancer and target group names take 32 characters; ours are "<stack>-<tier>-" plus 7 random
 # ones. ELB API reference, CreateTargetGroup.
@@ -49,7 +50,7 @@ class StackSettings(Settings):
 _KNOWN: Final = (
     "firstbell:cloud",
     "firstbell:season",
-    "firstbell:platform",
+    PLATFORM,
 )
 
 
@@ -140,33 +141,15 @@ def from_config(
     accounts = config.get("aws:allowedAccountIds")
     if where_to == "aws":
         problems += _problems_with_accounts(accounts)
-    platform: PlatformSettings | None = None
-    try:
-        platform = validate(
-            PlatformSettings, config.get("firstbell:platform"), source, key="firstbell:platform"
-        )
-    except Problems as found:
-        problems += found.problems
-    if platform is not None and where_to == "aws" and platform.certificate_arn is None:
-        problems.append(
-            Problem(
-                "firstbell:platform/certificate_arn",
-                "is missing, and AWS takes no listener without an issued certificate",
-                "request one for the domain in ACM, validate it, and give its ARN",
-            )
-        )
-    if platform is not None and isinstance(region, str):
-        problems += _problems_with_hardware(platform, region, local=where_to == "local")
-        for tier in platform.tiers:
-            if len(f"{stack}-{tier}") > MAX_STACK_AND_TIER_NAME:
-                problems.append(
-                    Problem(
-                        f"firstbell:platform/tiers/{tier}",
-                        f"the stack's and the tier's name together have more than "
-                        f"{MAX_STACK_AND_TIER_NAME - 1} characters",
-                        "AWS allows 32 in a target group's name, 8 of which make it unique",
-                    )
-                )
+    platform, found = read_partly(PlatformSettings, config.get(PLATFORM), source, key=PLATFORM)
+    problems += found
+    if platform is not None:
+        broken = [problem.where for problem in found]
+        problems += [
+            problem
+            for problem in _problems_between_parts(platform, stack, region, where_to, broken)
+            if not any(f"{problem.where}/".startswith(f"{where}/") for where in broken)
+        ]
     if problems or platform is None:
         raise Problems(source, problems)
     return StackSettings(
@@ -177,6 +160,31 @@ def from_config(
         allowed_account_ids=tuple(accounts) if where_to == "aws" and accounts else (),
         platform=platform,
     )
+
+
+def _problems_between_parts(
+    platform: PlatformSettings, stack: str, region: object, cloud: str, broken: Sequence[str]
+) -> Iterator[Problem]:
+    """What is wrong although each part is right by itself; `broken` are the parts left out."""
+    whole = not any(where.startswith(f"{PLATFORM}/tiers") for where in broken)
+    yield from problems_between_parts(platform, with_all_tiers=whole)
+    if cloud == "aws" and platform.certificate_arn is None:
+        yield Problem(
+            f"{PLATFORM}/certificate_arn",
+            "is missing, and AWS takes no listener without an issued certificate",
+            "request one for the domain in ACM, validate it, and give its ARN",
+        )
+    if isinstance(region, str):
+        yield from _problems_with_hardware(platform, region, local=cloud == "local")
+    for tier in platform.tiers:
+        if len(f"{stack}-{tier}") > MAX_STACK_AND_TIER_NAME:
+            yield Problem(
+                f"{PLATFORM}/tiers/{tier}",
+                f"the stack's and the tier's name together have more than "
+                f"{MAX_STACK_AND_TIER_NAME - 1} characters; AWS allows 32 in a target group's "
+                "name, 8 of which make it unique",
+                "shorten one of them",
+            )
 
 
 def _problems_with_accounts(accounts: object) -> list[Problem]:
@@ -207,7 +215,7 @@ def _problems_with_hardware(
     fleets = platform.fleets
     found = [
         Problem(
-            f"firstbell:platform/{key}/image",
+            f"{PLATFORM}/{key}/image",
             "is missing, and a plain Amazon Linux serves nothing",
             "give an image that answers on the health path, or an application that installs one; "
             "otherwise its instances are replaced for ever",
@@ -217,7 +225,7 @@ def _problems_with_hardware(
     ]
     found += [
         Problem(
-            f"firstbell:platform/{key}/instance_types",
+            f"{PLATFORM}/{key}/instance_types",
             f"{kind} is an Arm machine, and the default image is for x86_64",
             "give an image for it, or another type",
         )
@@ -229,29 +237,29 @@ def _problems_with_hardware(
     if platform.database.proxy and region in REGIONS_WITHOUT_PROXY:
         found.append(
             Problem(
-                "firstbell:platform/database/proxy",
+                f"{PLATFORM}/database/proxy",
                 f"{region} has no RDS Proxy",
                 "write proxy: false, or take another Region",
             )
         )
-    if not local:
-        return found
-    found += [
-        Problem(f"firstbell:platform/{key}/instance_types", problem)
-        for key, fleet in fleets.items()
-        for kind in fleet.instance_types
-        if (problem := instances.problem_with_instance_type(kind, region))
-    ]
+    return found + (list(unknown_hardware(platform, region)) if local else [])
+
+
+def unknown_hardware(platform: PlatformSettings, region: str) -> Iterator[Problem]:
+    """Types and classes that the generated table does not have for a Region."""
+    for key, fleet in platform.fleets.items():
+        for kind in fleet.instance_types:
+            if problem := instances.problem_with_instance_type(kind, region):
+                yield Problem(f"{PLATFORM}/{key}/instance_types", problem.what, problem.fix)
     database = platform.database
     if problem := instances.problem_with_database_class(
         database.instance_class, database.engine, region
     ):
-        found.append(Problem("firstbell:platform/database/instance_class", problem))
+        yield Problem(f"{PLATFORM}/database/instance_class", problem.what, problem.fix)
     if platform.cache and (
         problem := instances.problem_with_cache_node_type(platform.cache.node_type, region)
     ):
-        found.append(Problem("firstbell:platform/cache/node_type", problem))
-    return found
+        yield Problem(f"{PLATFORM}/cache/node_type", problem.what, problem.fix)
 
 
 def _shown(path: Path) -> str:

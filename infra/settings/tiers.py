@@ -71,7 +71,9 @@ class TierSettings(FleetSettings):
     @classmethod
     def _is_long_enough(cls, value: int) -> int:
         if 0 < value < LEAST_SLOW_START_SECONDS:
-            raise ValueError(f"must be 0 or {LEAST_SLOW_START_SECONDS} to 900, as AWS demands")
+            raise ValueError(
+                f"must be 0 or {LEAST_SLOW_START_SECONDS} to 900, as AWS demands; write one of them"
+            )
         return value
 
     @model_validator(mode="after")
@@ -85,7 +87,8 @@ class TierSettings(FleetSettings):
         if not self.takes_requests and values == most:
             raise ValueError(
                 f"hosts and paths together have {values} values; with takes_requests: false the "
-                f"rule needs one of the {most} that AWS allows for the header that names the tier"
+                f"rule needs one of the {most} that AWS allows for the header that names the tier; "
+                "use wildcards"
             )
         return self
 
@@ -95,14 +98,16 @@ class TierSettings(FleetSettings):
         if pool is not None and pool.max_prepared > self.max:
             raise ValueError(
                 f"warm_pool: max_prepared {pool.max_prepared} is greater than max {self.max}: it "
-                "counts the group's own instances too"
+                "counts the group's own instances too; lower it"
             )
         return self
 
     @model_validator(mode="after")
     def _waits_for_something(self) -> Self:
         if not self.takes_requests and not self.hosts and not self.paths:
-            raise ValueError("takes_requests: false needs hosts or paths that it will take")
+            raise ValueError(
+                "takes_requests: false needs hosts or paths that it will take; add them"
+            )
         return self
 
     @property

@@ -93,7 +93,7 @@ STACKS: list[tuple[str, str, str]] = [
         "--quota-code L-1216C47A --desired-value 120",
     ),
     ("network: {nat: single}", "quotas: {standard_vcpu: 9}", "did you mean 'standard_vcpus'"),
-    ("network: {nat: single}", "network: {cidr: 10.0.0.0/24}", "20 are needed at the peak"),
+    ("network: {nat: single}", "network: {cidr: 10.0.0.0/24}", "28 are needed at the peak"),
 ]
 
 

@@ -39,7 +39,10 @@ def test_the_smallest_stack_has_a_database_that_passes_the_controls(record: Reco
             "performanceInsightsEnabled": True,
         }.items() <= instance.items()
     subscriptions = program.of_type("aws:rds/eventSubscription:EventSubscription")
-    told = {s["sourceType"]: s["eventCategories"] for s in subscriptions.values()}
+    told = {
+        name.removeprefix(f"{NAME}-"): (s["sourceType"], s["eventCategories"])
+        for name, s in subscriptions.items()
+    }
     assert told == EVENTS  # RDS.19 to RDS.22
     assert not program.of_type(PROXY)
 

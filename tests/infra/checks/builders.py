@@ -7,6 +7,7 @@ from typing import Any
 from infra.checks import Findings, check
 from infra.season.capacity import Bounds
 from infra.season.plan import PlanTarget
+from infra.season.season_file import TargetKind
 from infra.settings.stack import StackSettings, from_config
 
 
@@ -39,4 +40,11 @@ def reservation(units: int) -> PlanTarget:
         0.0,
         None,
         {"peak": units, "static_peak_hours": 0.0},
+    )
+
+
+def scheduled(kind: TargetKind, actions: int) -> PlanTarget:
+    """A season's target with so many scheduled actions."""
+    return PlanTarget(
+        kind, Bounds(0, 9), 0, (), ({},) * actions, 0.0, None, {"peak": 9, "static_peak_hours": 0.0}
     )

@@ -12,8 +12,9 @@ from infra.checks.certificate import check_described
 from infra.checks.connections import max_connections
 from infra.checks.quotas import QUOTAS
 from infra.errors import Problems
+from infra.season.season_file import TargetKind
 from infra.settings.quotas import QuotaSettings
-from tests.infra.checks.builders import findings, reservation, settings
+from tests.infra.checks.builders import findings, reservation, scheduled, settings
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 CERTIFICATE = "arn:aws:acm:eu-north-1:111122223333:certificate/1"
@@ -133,9 +134,10 @@ def test_a_hundred_tiers_are_the_most_that_one_balancer_takes() -> None:
     tiers = {"web": {"max": 2} | IDLE} | {
         f"t{number}": {"max": 2, "paths": [f"/{number}/*"]} | IDLE for number in range(99)
     }
-    assert findings(tiers=tiers).problems == ()
+    quotas = {"rules_per_security_group": 101}
+    assert findings(tiers=tiers, quotas=quotas).problems == ()
     more = tiers | {"t99": {"max": 2, "paths": ["/99/*"]} | IDLE}
-    rules, groups = findings(tiers=more).problems
+    rules, groups = findings(tiers=more, quotas=quotas).problems
     assert "--quota-code L-7EED9B64 --desired-value 101" in str(rules)
     assert "100 target groups, which cannot be raised" in str(groups)
 
@@ -168,14 +170,146 @@ def test_a_nat_gateway_holds_its_connections_to_one_destination() -> None:
 
 
 def test_a_subnet_may_just_be_filled() -> None:
-    # /24 makes subnets of /28, 11 free addresses each.
+    # /24 makes subnets of /28, 11 free addresses each: 6 for endpoints, 4 for the instances, 1 for
+    # one that comes before another goes.
     network = {"cidr": "10.0.0.0/24"}
-    assert findings(network=network, tiers={"web": {"max": 33}}).problems == ()
-    where, text = the_problem(network=network, tiers={"web": {"max": 34}})
+    assert findings(network=network, tiers={"web": {"max": 12}}).problems == ()
+    where, text = the_problem(network=network, tiers={"web": {"max": 13}})
     assert where == "firstbell:platform/network/cidr"
-    assert "11 addresses each, and 12 are needed at the peak: 34 instances over 3 zones" in text
+    assert (
+        "11 addresses each, and 12 are needed at the peak: 5 for 13 instances over 3 zones, "
+        "1 for 2 more while instances are replaced, 6 for interface endpoints"
+    ) in text
     assert "a /23" in text
-    assert findings(network={"cidr": "10.0.0.0/23"}, tiers={"web": {"max": 34}}).problems == ()
+    assert findings(network={"cidr": "10.0.0.0/23"}, tiers={"web": {"max": 13}}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("platform", "needed"),
+    [
+        ({}, None),
+        ({"endpoint_zones": "all"}, "15 are needed at the peak"),
+        ({"refresh": {"max_healthy_percent": 150}}, "2 for 5 more while instances are replaced"),
+        ({"warm_pool": {"min": 4, "max_prepared": 8}}, "2 for 4 more that warm pools always keep"),
+        ({"workers": {"max": 1}}, "5 for 13 instances"),
+    ],
+)
+def test_everything_that_takes_an_address_beside_instances_counts(
+    platform: dict[str, Any], needed: str | None
+) -> None:
+    network = {"cidr": "10.0.0.0/24"} | {
+        key: platform[key] for key in ("endpoint_zones",) if key in platform
+    }
+    tier = {"max": 12 if "workers" in platform else 10} | {
+        key: platform[key] for key in ("refresh", "warm_pool") if key in platform
+    }
+    more = {"workers": platform["workers"]} if "workers" in platform else {}
+    found = findings(network=network, tiers={"web": tier}, **more).problems
+    assert [needed in str(problem) for problem in found] == ([] if needed is None else [True])
+
+
+def test_proxy_cache_and_mount_targets_share_the_data_subnets() -> None:
+    # 11 free: 3 of 8 DB instances, 1 mount target, 7 of 20 cache nodes.
+    holds: dict[str, Any] = {
+        "network": {"cidr": "10.0.0.0/24"},
+        "tiers": {"web": {"max": 6}},
+        "database": {"replicas": {"max": 7}},
+        "files": {},
+        "cache": {"cluster_mode": True, "shards": 10},
+    }
+    assert findings(**holds).problems == ()
+    (one_more,) = findings(**holds | {"cache": {"cluster_mode": True, "shards": 11}}).problems
+    assert "12 are needed at the peak: 3 for 8 DB instances over 3 zones" in str(one_more)
+    assert "8 for 22 cache nodes over 3 zones, 1 for a mount target" in str(one_more)
+    # 10 for each of the proxy's DB instances, 20 over 3 zones, and the instances themselves.
+    small = {"network": {"cidr": "10.0.0.0/24"}, "tiers": {"web": {"max": 6}}}
+    database: dict[str, Any] = {"proxy": True, "replicas": {"max": 1}}
+    assert findings(**small, database=database).problems == ()
+    database |= {"instance_class": "db.r6g.4xlarge"}
+    (larger,) = findings(**small, database=database).problems
+    assert "17 for RDS Proxy, 25 for each of its DB instances" in str(larger)
+
+
+def test_each_tier_takes_a_rule_of_the_databases_security_group() -> None:
+    tiers = {"web": {"max": 2} | IDLE} | {
+        f"t{number}": {"max": 2, "paths": [f"/{number}/*"]} | IDLE for number in range(58)
+    }
+    assert findings(tiers=tiers, workers={}).problems == ()
+    (problem,) = findings(tiers=tiers, workers={}, database={"proxy": True}).problems
+    assert "60 tiers and workers, a rule each in the database's security group, and one" in str(
+        problem
+    )
+    assert "--service-code vpc --quota-code L-0EA8095F --desired-value 61" in str(problem)
+
+
+def test_a_cache_has_so_many_nodes_and_no_more() -> None:
+    cache = {"cluster_mode": True, "shards": 30, "replicas": {"min": 2, "max": 2}}
+    assert findings(cache=cache).problems == ()
+    where, text = the_problem(cache=cache | {"shards": 31})
+    assert where == "firstbell:platform/cache/shards"
+    assert "31 shards of 3 nodes are 93 cache nodes" in text
+    assert "--service-code elasticache --quota-code L-AF354865 --desired-value 93" in text
+    raised = {"cache_nodes_per_cluster": 500}
+    assert findings(cache=cache | {"shards": 90}, quotas=raised).problems == ()
+    _, text = the_problem(cache=cache | {"shards": 90}, quotas=raised | {"cache_nodes": 269})
+    assert "270 cache nodes" in text
+
+
+def test_other_families_have_quotas_of_their_own() -> None:
+    tier = {"max": 3, "instance_types": ["g4dn.xlarge"]}
+    (text,) = findings(tiers={"web": tier}).warnings
+    assert text.startswith("firstbell:platform/tiers/web: 3 g4dn.xlarge have 12 vCPUs")
+    assert "--service-code ec2 --quota-code L-DB2E81BA --desired-value 12" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("autoscaling-group", 125), ("worker-hours", 125), ("aurora-replicas", 200)]
+)
+def test_a_plan_may_just_have_the_actions_that_aws_takes(kind: TargetKind, most: int) -> None:
+    assert check(settings(), {"web": scheduled(kind, most)}).problems == ()
+    (problem,) = check(settings(), {"web": scheduled(kind, most + 1)}).problems
+    assert problem.where == "firstbell:season: capacity/web"
+    assert f"{most + 1} scheduled actions, and AWS allows {most}" in str(problem)
+    assert "firstbell season plan -s tiny" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        ({"hosts": ["a.org", "b.org"]}, {"hosts": ["B.org"]}, "b.org"),
+        ({"paths": ["/api/*", "/x"]}, {"paths": ["/x"]}, "/x"),
+        ({"hosts": ["a.org"], "paths": ["/x"]}, {"hosts": ["a.org"], "paths": ["/y"]}, None),
+        # The more special rule comes first: nothing is left to chance.
+        ({"hosts": ["a.org"], "paths": ["/x"]}, {"hosts": ["a.org"]}, None),
+        ({"hosts": ["a.org", "b.org"]}, {"hosts": ["b.org"], "takes_requests": False}, None),
+    ],
+)
+def test_tiers_that_claim_a_host_or_path_in_common_are_warned_of(
+    one: dict[str, Any], other: dict[str, Any], common: str | None
+) -> None:
+    found = findings(tiers={"web": {}, "one": one, "other": other})
+    assert found.problems == ()
+    said = [text for text in found.warnings if "both claim" in text]
+    assert [f"tiers/one and tiers/other both claim {common}:" in text for text in said] == (
+        [] if common is None else [True]
+    )
+
+
+def test_types_that_the_table_does_not_know_are_warnings_on_aws() -> None:
+    image = {"image": "ami-0123456789abcdef0"}
+    known = aws(tiers={"web": image}).settings
+    assert [text for text in check(known, {}).warnings if "no known" in text] == []
+    new = aws(
+        tiers={"web": image | {"instance_types": ["m99i.large"]}},
+        database={"instance_class": "db.r99g.large", "max_connections": 5000},
+        cache={"node_type": "cache.t99g.small"},
+    ).settings
+    said = [text for text in check(new, {}).warnings if "is no known" in text]
+    assert [text.split(":")[1].split("/", 1)[1] for text in said] == [
+        "tiers/web/instance_types",
+        "database/instance_class",
+        "cache/node_type",
+    ]
 
 
 def aws(**platform: Any) -> Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from infra.errors import Problems
+from infra.paths import PROJECT_ROOT
 from infra.policy import exceptions
 from infra.policy.base import Stack
 from infra.policy.catalogue import by_id
@@ -55,6 +57,17 @@ def test_an_exception_covers_its_control_on_its_resource_of_its_stack(stacks: Pa
     ((finding, exception),) = report.excepted
     assert (finding.resource.name, exception.reason) == ("lb", GOOD["reason"])
     assert report.unused == ()
+
+
+def test_the_committed_file_holds_and_its_documented_format_is_read(stacks: Path) -> None:
+    committed = (PROJECT_ROOT / "stacks" / "exceptions.yaml").read_text()
+    (stacks / "exceptions.yaml").write_text(committed)
+    exceptions.read(TODAY)
+    document = (PROJECT_ROOT / "docs" / "security.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    (stacks / "exceptions.yaml").write_text(shown)
+    (found,) = exceptions.read(TODAY)
+    assert (found.control, found.expires) == ("RDS.7", date(2026, 12, 31))
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,20 @@ def test_staging_without_room_for_its_minimum_is_refused(small: Season, write: W
     assert "capacity/staging: at times only 0 units are left, fewer than min 1" in str(caught.value)
 
 
+def test_staging_larger_than_what_production_ever_gives_back_is_refused(
+    small: Season, write: Write
+) -> None:
+    """Production never needs less than 2 of 12: 10 may be lent, 11 not."""
+    least = min(played(build_plan(read_season(write(staged(small)))), "web", small))
+    build_plan(read_season(write(staged(small, units=12 - least, max=20))))
+    with pytest.raises(Problems) as caught:
+        build_plan(read_season(write(staged(small, units=13 - least, max=20))))
+    assert (
+        f"capacity/staging/units: {13 - least} units are more than web ever give back: of "
+        f"limits/instances/max 12 at most {12 - least} are left (write units: {12 - least} or less"
+    ) in str(caught.value)
+
+
 def test_staging_needs_a_shared_cap(small: Season, write: Write) -> None:
     season = staged(small)
     del season["limits"]

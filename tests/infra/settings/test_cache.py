@@ -33,7 +33,7 @@ def test_a_stack_has_a_cache_only_where_it_says_so(write_stack: WriteStack) -> N
         ),
         (SCALED | {"cluster_mode": False}, "write cluster_mode: true (the application's client"),
         (SCALED | {"node_type": "cache.t4g.small"}, "AWS scales no cache.t4g.small, but sizes"),
-        ({"shards": 2}, "shards 2 needs cluster_mode: true"),
+        ({"shards": 2}, "shards 2 needs cluster mode (write cluster_mode: true"),
         ({"engine": "memcached"}, "'valkey' or 'redis', not 'memcached'"),
         ({"engine": "redis", "version": "5.0.6"}, "write 6.2, 7.0, 7.1"),
         ({"node_type": "cache.t4g.smal"}, "did you mean 'cache.t4g.small'?"),

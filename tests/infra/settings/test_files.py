@@ -33,7 +33,7 @@ def test_a_stack_has_files_only_where_it_says_so(write_stack: WriteStack) -> Non
         ({"access_points": {"data": {"path": "/a", "permissions": "rwx"}}}, "should match pattern"),
         (
             {"access_points": {"a": {"path": "/x"}, "b": {"path": "/x"}}},
-            "a and b both have the folder /x; give each its own",
+            "a and b both have the folder /x (give each its own)",
         ),
         ({"infrequent_access_days": 45}, "1, 7, 14, 30, 60, 90, 180, 270 or 365, not 45"),
         ({"throughput": "provisioned"}, "'elastic' or 'bursting', not 'provisioned'"),

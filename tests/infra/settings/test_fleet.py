@@ -49,7 +49,7 @@ def problems(write_stack: WriteStack, **settings: Any) -> list[str]:
         ({"application": MOODLE | {"plugins": []}}, "unknown key 'plugins'"),
         (
             {"application": {"kind": "generic", "cloud_init": "nowhere.yaml"}},
-            "there is no such file; paths are relative to stacks/ ('nowhere.yaml')",
+            "there is no such file, not 'nowhere.yaml' (paths are relative to stacks/)",
         ),
         (
             {"application": {"kind": "generic", "cloud_init": "notes.txt"}},

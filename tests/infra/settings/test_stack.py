@@ -67,11 +67,11 @@ def test_all_problems_of_a_file_are_reported_together(write_stack: WriteStack) -
     )
     assert found == [
         "aws:region: 'eu-nort-1' is no known Region (did you mean 'eu-north-1'?)",
-        "firstbell:platform/tiers/web: min 5 is greater than max 4",
+        "firstbell:platform/tiers/web: min 5 is greater than max 4 (lower min or raise max)",
         "firstbell:platform/database/replicas/max: input should be less than or equal to 15, "
-        "not 16",
+        "not 16 (write 15 or less)",
         "firstbell:platform/database/backup_days: input should be greater than or equal to 7, "
-        "not 3",
+        "not 3 (write 7 or more)",
     ]
 
 
@@ -130,7 +130,7 @@ def test_an_aws_stack_can_be_tried_on_the_local_cloud(write_stack: WriteStack) -
     [
         ({"a": {}, "b": {}}, "exactly one tier takes what no other claims"),
         ({"a": {"hosts": ["x.org"]}}, "exactly one tier takes what no other claims"),
-        ({"database": {}}, "name the tier otherwise"),
+        ({"database": {}}, "database is a season's own name for another part"),
         ({"a": {"hosts": [f"{i}.org" for i in range(6)]}, "b": {}}, "AWS allows 5"),
         ({"Web": {}}, "should match pattern"),
     ],

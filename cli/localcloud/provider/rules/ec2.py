@@ -170,7 +170,7 @@ def template_is_sound(cloud: Cloud, request: Request) -> None:
     data: dict[str, Any] = request.get("LaunchTemplateData", {})
     if kind := data.get("InstanceType"):
         problem = instances.problem_with_instance_type(kind, cloud.region)
-        refuse_unless(problem is None, _CODE, problem or "")
+        refuse_unless(problem is None, _CODE, str(problem))
     image = data.get("ImageId", "ami-00000000")
     known = image.startswith("resolve:ssm:") or re.fullmatch(
         r"ami-([0-9a-f]{8}|[0-9a-f]{17})", image

@@ -1,0 +1,129 @@
+"""Each wrong setting that a reasonable person could write: one error with key, value, rule, fix.
+
+Others of that kind are beside what they concern: exceptions without expiry in
+`tests/infra/policy/test_exceptions.py`, certificates in `tests/infra/checks`, staging against the
+season in `tests/infra/season/test_capacity.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.errors import Problem, Problems
+from infra.settings.stack import read_stack
+from tests.conftest import WriteStack
+
+
+def problems(write_stack: WriteStack, **platform: Any) -> list[Problem]:
+    write_stack(**{"firstbell:platform": {"domain": "lms.example.org"} | platform})
+    with pytest.raises(Problems) as caught:
+        read_stack("tiny")
+    assert caught.value.exit_code == 2
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("platform", "key", "said", "fix"),
+    [
+        ({"teirs": {}}, "teirs", "unknown key 'teirs'", "did you mean 'tiers'?"),
+        (
+            {"tiers": {"web": {"instance_types": ["m7i.lrage"]}}},
+            "tiers/web/instance_types",
+            "'m7i.lrage' is no known instance type",
+            "did you mean 'm7i.large'?",
+        ),
+        (
+            {"database": {"engine": "aurora-mysq"}},
+            "database/engine",
+            "not 'aurora-mysq'",
+            "mysql'?",
+        ),
+        (
+            {"tiers": {"web": {}, "api": {}}},
+            "tiers",
+            "exactly one tier takes what no other claims (no hosts, no paths), not 2: api, web",
+            "give hosts or paths to all but one",
+        ),
+        (
+            {"tiers": {"web": {}, "a": {"hosts": ["x.org"]}, "b": {"hosts": ["X.org"]}}},
+            "tiers/b",
+            "claims the same hosts and paths as a (x.org)",
+            "takes_requests: false",
+        ),
+        (
+            {"tiers": {"web": {"min": 9, "max": 3}}},
+            "tiers/web",
+            "min 9 is greater than max 3",
+            "lower min or raise max",
+        ),
+        (
+            {"database": {"replicas": {"max": 16}}},
+            "database/replicas/max",
+            "less than or equal to 15, not 16",
+            "write 15 or less",
+        ),
+        (
+            {"database": {"engine": "aurora-mysql", "instance_class": "db.m5.large"}},
+            "database/instance_class",
+            "'db.m5.large' is no known aurora-mysql instance class",
+            "did you mean",
+        ),
+        (
+            {"database": {"proxy": True, "version": "11"}},
+            "database",
+            "proxy: AWS has no RDS Proxy for aurora-postgresql 11",
+            "proxy: false",
+        ),
+        ({"network": {"zones": "three"}}, "network/zones", "not 'three'", "write a whole number"),
+        ({"database": {"proxy": "maybe"}}, "database/proxy", "not 'maybe'", "write true or false"),
+        (
+            {"network": {"nat": "singel"}},
+            "network/nat",
+            "'zone' or 'single', not 'singel'",
+            "did you mean 'single'?",
+        ),
+    ],
+)
+def test_one_error_each_with_key_value_rule_and_fix(
+    write_stack: WriteStack, platform: dict[str, Any], key: str, said: str, fix: str
+) -> None:
+    (problem,) = problems(write_stack, **platform)
+    assert problem.where == f"firstbell:platform/{key}"
+    assert said in problem.what
+    assert problem.fix is not None
+    assert fix in problem.fix
+
+
+def test_what_is_wrong_between_parts_is_told_beside_what_is_wrong_in_one(
+    write_stack: WriteStack,
+) -> None:
+    """A wrong setting hides no other, and brings none along that nobody wrote."""
+    found = problems(
+        write_stack,
+        tiers={
+            "web": {"min": 5, "max": 4},
+            "a": {"paths": ["/x"], "instance_types": ["m7i.lrage"]},
+            "b": {"paths": ["/x"], "mni": 2},
+        },
+        database={"version": "sixteen", "instance_class": "db.m5.large"},
+        network={"zones": 9},
+        workers={"jobs": {"cache": {}}},
+    )
+    assert sorted(problem.where.removeprefix("firstbell:platform/") for problem in found) == [
+        "database",
+        "network/zones",
+        "tiers/a/instance_types",
+        "tiers/b",
+        "tiers/b/mni",
+        "tiers/web",
+        "workers/jobs/cache",
+    ]
+
+
+def test_nothing_can_be_read_without_the_one_thing_that_has_no_default(
+    write_stack: WriteStack,
+) -> None:
+    (found,) = problems(write_stack, domain=5, tiers={"a": {}, "b": {}})
+    assert found.where == "firstbell:platform/domain"
