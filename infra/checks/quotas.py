@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
 from infra.season import limits
 from infra.season.compile import MOST_ACTIONS
+from infra.season.season_file import TargetKind
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def _other_families(subject: Subject) -> Iterator[str]:
 def _too_many_actions(subject: Subject) -> Iterator[Problem]:
     """Scheduled actions that AWS would not take; the planner keeps to it, a file may not."""
     for name, target in subject.targets.items():
-        if (most := MOST_ACTIONS.get(target.kind)) is not None and len(target.actions) > most:
+        if (most := MOST_ACTIONS.get(cast(TargetKind, target.kind))) is not None and len(target.actions) > most:
             yield Problem(
                 f"firstbell:season: capacity/{name}",
                 f"the plan has {len(target.actions)} scheduled actions, and AWS allows {most} "
