@@ -286,7 +286,9 @@ def _other_families(subject: Subject) -> Iterator[str]:
 def _too_many_actions(subject: Subject) -> Iterator[Problem]:
     """Scheduled actions that AWS would not take; the planner keeps to it, a file may not."""
     for name, target in subject.targets.items():
-        if (most := MOST_ACTIONS.get(cast(TargetKind, target.kind))) is not None and len(target.actions) > most:
+        if (most := MOST_ACTIONS.get(cast(TargetKind, target.kind))) is not None and len(
+            target.actions
+        ) > most:
             yield Problem(
                 f"firstbell:season: capacity/{name}",
                 f"the plan has {len(target.actions)} scheduled actions, and AWS allows {most} "
