@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import render
+from cli.commands.migration_init import init
 from cli.context import Context, pass_context
 from infra.errors import FirstbellError, InputError
 
@@ -51,27 +52,7 @@ def command() -> None:
     """Move from your own machines to AWS, rehearsed, with a way back until you commit."""
 
 
-@command.command(epilog="Example: firstbell migrate init school --kind moodle")
-@click.argument("name")
-@click.option(
-    "--kind",
-    type=click.Choice(["moodle", "openedx", "canvas", "generic"]),
-    default="generic",
-    show_default=True,
-    help="The application.",
-)
-@click.option(
-    "--config",
-    type=click.Path(dir_okay=False),
-    help="Moodle's config.php: takes the data folder from it.",
-)
-def init(name: str, kind: str, config: str | None) -> None:
-    """Write a commented migration file to fill in."""
-    from pathlib import Path
-
-    from cli.migration import init as starter
-
-    render.text(f"wrote {starter.write(name, kind, Path(config) if config else None)}")
+command.add_command(init)
 
 
 @command.command(epilog="Example: firstbell migrate preflight")

@@ -359,15 +359,29 @@ def load(path: Path) -> Spec:
     """
     check_name(path)
     try:
-        raw: object = yaml.safe_load(path.read_text())
+        text = path.read_text()
     except FileNotFoundError as error:
         raise InputError("no such file", where=str(path)) from error
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError("not readable as YAML", where=str(path), why=str(error)) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Spec:
+    """Read the text of a migration file.
+
+    Raises:
+        InputError: it is not YAML.
+        Problems: keys are unknown, missing or wrong; all of them.
+    """
+    try:
+        raw: object = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError("not readable as YAML", where=where, why=str(error)) from error
     try:
         return Spec.model_validate(raw)
     except ValidationError as error:
-        raise Problems(str(path), _problems(error)) from error
+        raise Problems(where, _problems(error)) from error
 
 
 # pydantic names the kind of a value beside its key; no key of ours is called so in a list of kinds.

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,7 +24,7 @@ from cli.migration.phases import (
     LATE,
 )
 from cli.migration.postgres import RunnerLock
-from cli.migration.proof.scene import DATABASE, Scene
+from cli.migration.proof.scene import DATABASE, Scene, SceneOf
 from infra import paths
 from infra.errors import InputError
 from tests.cli.migration.conftest import Outcome, begin, closing, order, postgres, rehearsed
@@ -39,7 +40,7 @@ def refused(outcome: Outcome, *texts: str) -> None:
         assert text in outcome.err
 
 
-def change(scene: Scene, **changes: object) -> None:
+def change(scene: SceneOf[Any], **changes: object) -> None:
     """Change the migration's file."""
     path = paths.stacks() / "migrations" / f"{scene.name}.yaml"
     document = yaml.safe_load(path.read_text())

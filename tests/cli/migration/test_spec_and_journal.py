@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from cli.migration import durations, spec
-from cli.migration.init import write
 from cli.migration.journal import Journal
 from infra import paths
 from infra.errors import InputError, Problems
@@ -66,28 +65,6 @@ def test_a_name_that_cannot_name_slots_and_roles_is_refused(tmp_path: Path, name
 )
 def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
     assert durations.parse_duration(text).total_seconds() == seconds
-
-
-def test_init_writes_a_file_that_loads_and_knows_moodles_config(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FIRSTBELL_STACKS", str(tmp_path))
-    config = tmp_path / "config.php"
-    config.write_text(
-        "<?php\n$CFG->dbtype    = 'pgsql';\n$CFG->dbhost    = 'db.example.org';\n"
-        "$CFG->dbname = 'moodle';\n$CFG->dbpass    = 'hunter2';\n"
-        "$CFG->dataroot  = '/var/moodledata';\n"
-    )
-    path = write("school", "moodle", config)
-    assert spec.load(path).files[0].source == Path("/var/moodledata")
-    assert "hunter2" not in path.read_text()
-    with pytest.raises(InputError, match="there is such a file"):
-        write("school", "moodle")
-    config.write_text(config.read_text().replace("'pgsql'", "'mariadb'"))
-    write("other", "moodle", config)
-    config.write_text(config.read_text().replace("'mariadb'", "'sqlsrv'"))
-    with pytest.raises(InputError, match="its database is sqlsrv"):
-        write("third", "moodle", config)
 
 
 def test_a_journal_keeps_intent_effect_and_where_it_stands(tmp_path: Path) -> None:
