@@ -64,7 +64,7 @@ def init(context: Context, name: str | None, **flags: Any) -> None:
     spec.check_name(named.folder() / f"{name}.yaml")
     written = starter.write(name, _asked() if asking else _answers(flags))
     if context.json:
-        shown = {"path": str(written.path), "variables": dict(written.variables)}
+        shown: dict[str, object] = {"path": str(written.path), "variables": dict(written.variables)}
         render.emit_json("migrate-init", shown)
         return
     render.text(f"wrote {written.path}")
