@@ -6,6 +6,7 @@ own documentation at the date given.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 # Not adjustable. EC2 Auto Scaling user guide, "Quotas for Auto Scaling".
@@ -37,6 +38,12 @@ MAX_ELASTICACHE_REPLICAS: Final = 5
 MIN_RESERVED_CAPACITY_UNITS: Final = 100
 MAX_RESERVED_CAPACITY_UNITS: Final = 15_000
 MAX_CAPACITY_DECREASES_PER_DAY: Final = 2
+# By kind of target: beyond it no setting helps.
+MOST_UNITS: Final[Mapping[str, int]] = {
+    "aurora-replicas": MAX_AURORA_REPLICAS,
+    "elasticache-replicas": MAX_ELASTICACHE_REPLICAS,
+    "load-balancer-capacity": MAX_RESERVED_CAPACITY_UNITS,
+}
 # EventBridge Scheduler user guide, "Quotas": schedules per Region and account
 # (adjustable), and the precision of an invocation.
 MAX_SCHEDULES_PER_REGION: Final = 1_000_000

@@ -389,11 +389,7 @@ class Target(Strict):
             raise ValueError("requests_per_second is missing")
         if not self.from_demand and self.units is None:
             raise ValueError("units is missing: how many when nothing stands against it")
-        most = {
-            "aurora-replicas": limits.MAX_AURORA_REPLICAS,
-            "elasticache-replicas": limits.MAX_ELASTICACHE_REPLICAS,
-            "load-balancer-capacity": limits.MAX_RESERVED_CAPACITY_UNITS,
-        }.get(self.kind)
+        most = limits.MOST_UNITS.get(self.kind)
         if most is not None and self.max is not None and self.max > most:
             raise ValueError(f"max {self.max} is above AWS's limit of {most} for {self.kind}")
         return self

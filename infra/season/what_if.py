@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from infra.season.capacity import Bounds, bounds_of, demand_of, units_for
+from infra.season import limits, simulate
+from infra.season.capacity import Bounds, ahead, bounds_of, demand_of, units_for
 from infra.season.demand import Forecast
-from infra.season.grid import Floats, Grid, moment_of
-from infra.season.plan import PlanTarget, build_plan, prepare
-from infra.season.season_file import Season
+from infra.season.grid import Floats, Grid, Ints, moment_of
+from infra.season.plan import PlanTarget, Prepared, build_plan, prepare
+from infra.season.season_file import Season, Target
 from infra.season.simulate import identity_provider
+
+# What does not break at so many times the forecast never does.
+HIGHEST_FACTOR: Final = 2.0**20
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,13 @@ def what_if(
                 unit="units",
                 breaks_at=_breaks_at(season, name, rate / factor, effective),
                 when=_when(prepared.seen, int(units.argmax())),
+                note=_aws_limit(target),
             )
         )
     if season.limits.logins_per_second is not None:
         found.append(_provider(season, prepared.forecast, prepared.seen, factor))
     plan = build_plan(roomy, bounds=room, cache=cache)
+    found += _shared(season, bounds or {}, prepared, plan.targets, factor)
     for name, target in plan.targets.items():
         actions, allowed = (
             float(str(target.verdict[key])) for key in ("actions", "actions_allowed")
@@ -96,20 +103,117 @@ def what_if(
     return WhatIf(factor, tuple(sorted(found, key=lambda limit: limit.breaks_at)), plan.targets)
 
 
+def _aws_limit(target: Target) -> str:
+    most = limits.MOST_UNITS.get(target.kind)
+    return f"AWS allows at most {most}" if most else ""
+
+
 def _breaks_at(season: Season, name: str, rate: Floats, bounds: Bounds) -> float:
     """The factor from which on more than the maximum is needed, to a thousandth."""
     target = season.capacity[name]
     peak = np.array([float(rate.max())])
-    low, high = 0.0, 1.0
     if not peak[0]:
         return float("inf")
-    while units_for(target, peak * high, bounds.min)[0] <= bounds.max:
+    return _first(lambda factor: units_for(target, peak * factor, bounds.min)[0] > bounds.max)
+
+
+def _first(broken: Callable[[float], bool]) -> float:
+    """The factor from which on it is `broken`, to a thousandth."""
+    low, high = 0.0, 1.0
+    while not broken(high):
         high *= 2
+        if high > HIGHEST_FACTOR:
+            return float("inf")
     while high - low > 0.0005:
         middle = (low + high) / 2
-        fits = units_for(target, peak * middle, bounds.min)[0] <= bounds.max
-        low, high = (middle, high) if fits else (low, middle)
+        low, high = (low, middle) if broken(middle) else (middle, high)
     return round(high, 3)
+
+
+def _shared(
+    season: Season,
+    given: Mapping[str, Bounds],
+    prepared: Prepared,
+    planned: Mapping[str, PlanTarget],
+    factor: float,
+) -> list[Limit]:
+    """The cap under `limits/instances`: for those that follow the demand together, and for each
+    that lives from what they leave."""
+    cap = season.limits.instances
+    if cap is None:
+        return []
+    following = [name for name in cap.targets if name in planned]
+    found = [_together(cap.max, "limits/instances", following, prepared, planned, factor=factor)]
+    for name in cap.targets:
+        target = season.capacity.get(name)
+        bounds = bounds_of(name, target, given.get(name), []) if target else None
+        if target is None or bounds is None or not target.against:
+            continue
+        limit = _together(
+            cap.max,
+            f"{name} under limits/instances",
+            [other for other in target.against if other in planned],
+            prepared,
+            planned,
+            factor=factor,
+            beside=bounds.min,
+        )
+        found.append(limit)
+    return found
+
+
+def _together(
+    cap: int,
+    name: str,
+    members: Sequence[str],
+    prepared: Prepared,
+    planned: Mapping[str, PlanTarget],
+    *,
+    factor: float,
+    beside: int = 0,
+) -> Limit:
+    """What `members` take together, `beside` units more, against the cap."""
+    seen = prepared.seen
+    floors = [
+        simulate.play_floor(
+            planned[member].actions,
+            start=seen.start,
+            count=seen.count,
+            initial=planned[member].start,
+        ).nominal
+        for member in members
+    ]
+    floor = np.sum([np.zeros(seen.count, dtype=np.int64), *floors], axis=0) + beside
+    needs = [need for need in prepared.needs if need.name in members]
+
+    def most(times: float) -> int:
+        at_least = [
+            ahead(
+                units_for(need.target, need.requests_per_second * times / factor, need.bounds.min),
+                need.target.lead_minutes,
+            )
+            for need in needs
+        ]
+        together: Ints = np.sum([np.zeros(seen.count, dtype=np.int64), *at_least], axis=0)
+        return int(together.max()) + beside
+
+    breaks_at = _first(lambda times: most(times) > cap)
+    needed = int(floor.max())
+    if needed > cap:
+        # The plan's steps hold a little more than is needed at the moment.
+        breaks_at = min(breaks_at, factor)
+    note = f"{' and '.join(members)} together"
+    if beside:
+        note += f", and its minimum of {beside}"
+    return Limit(
+        name=name,
+        needed=float(needed),
+        limit=float(cap),
+        unit="units",
+        breaks_at=breaks_at,
+        when=_when(seen, int(floor.argmax())),
+        note=note,
+    )
 
 
 def _provider(season: Season, forecast: Forecast, grid: Grid, factor: float) -> Limit:

@@ -24,8 +24,8 @@ from cli.context import Context, pass_context
 def command(context: Context, *, season_file: Path | None, factor: float) -> None:
     """Show what breaks first at a multiple of the forecast, and the plan it would take.
 
-    Web, replicas and every other maximum, the budget of actions, and the identity provider where
-    the season gives limits/logins_per_second.
+    Web, replicas and every other maximum, the shared cap of limits/instances, the budget of
+    actions, and the identity provider where the season gives limits/logins_per_second.
     """
     from cli import planning
     from infra.season.plan import read_season

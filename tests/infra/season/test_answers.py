@@ -141,6 +141,45 @@ def test_what_breaks_first_comes_first(small: Season, write: Write) -> None:
     assert answer.targets["web"].verdict["peak"] == 23
 
 
+def test_a_shared_cap_breaks_before_each_maximum(small: Season, write: Write) -> None:
+    small["capacity"]["api"] = {**small["capacity"]["web"], "requests_per_second": 40, "min": 1}
+    small["capacity"]["staging"] = {
+        "kind": "autoscaling-group",
+        "against": ["web", "api"],
+        "units": 4,
+        "min": 3,
+        "max": 4,
+    }
+    small["limits"] = {"instances": {"max": 25, "targets": ["web", "api", "staging"]}}
+    answer = what_if(read_season(write(small)), 2)
+    staging, together = answer.limits[:2]
+    # 283.3 requests/s at 25 and at 50 a unit: 12 and 6 now, 23 and 12 at twice the demand. 22
+    # (15 and 7) leave staging its minimum of 3, up to 350 requests/s; 25 hold up to 400.
+    assert (staging.name, staging.needed, staging.limit) == (
+        "staging under limits/instances",
+        38,
+        25,
+    )
+    assert staging.breaks_at == pytest.approx(350 / 283.33, abs=0.002)
+    assert (together.name, together.needed, together.broken) == ("limits/instances", 35, True)
+    assert together.breaks_at == pytest.approx(400 / 283.33, abs=0.002)
+    assert together.when == "2026-09-07 08:04"
+    assert together.note == "web and api together"
+    calm = what_if(read_season(write(small)), 1.2)
+    assert not any(limit.broken for limit in calm.limits)
+
+
+def test_beyond_what_aws_allows_no_setting_helps_and_it_is_said(
+    small: Season, write: Write
+) -> None:
+    replicas = {"kind": "aurora-replicas", "requests_per_second": 20, "boot": "15m"}
+    small["capacity"]["database"] = {**replicas, "min": 1, "max": 15}
+    answer = what_if(read_season(write(small)), 2)
+    (database,) = [limit for limit in answer.limits if limit.name == "database"]
+    assert (database.needed, database.broken) == (23, True)
+    assert database.note == "AWS allows at most 15"
+
+
 def test_nothing_breaks_where_there_is_room(small: Season, write: Write) -> None:
     answer = what_if(read_season(write(small)), 1.5, bounds={"web": Bounds(1, 100)})
     assert not any(limit.broken for limit in answer.limits)
