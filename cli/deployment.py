@@ -77,6 +77,7 @@ class Applied:
     warnings: list[str]
     repaired: list[FloorDifference]
     recovered: Recovery
+    controls: Report
 
 
 @dataclass(frozen=True)
@@ -128,22 +129,26 @@ def up(
 ) -> Applied:
     """Bring the cloud to what the program says, then the floors to what the schedule implies.
 
-    A stack that exists is previewed first: what takes data away has to be allowed by name.
+    It is previewed first: it has to keep the security controls, and what takes data away has to be
+    allowed by name. What could not be known then is judged on the state afterwards.
 
     Raises:
         InputError: the season's plan does not hold; nothing was changed.
+        Violations: a control fails; nothing was changed.
         Problems: data would be lost; nothing was changed.
         EngineError: the engine failed.
     """
-    season = read_season_of(stack.settings, _now(stack))
+    now = _now(stack)
+    season = read_season_of(stack.settings, now)
     recovered = stack.recover(progress)
+    planned = stack.preview(progress)
+    policy.refuse(policy.judge(stack.name, planned.resources, now.date()), stack.name)
+    effects = lifecycle.effects(planned.outcome)
+    lifecycle.refuse(effects, planned.outcome, allow_data_replacement)
     if stack.local is not None:
         server.remember_generation(stack.name, stack.local.generation)
-    if stack.resources() or allow_data_replacement:
-        expected = stack.preview(progress).outcome
-        lifecycle.refuse(lifecycle.effects(expected), expected, allow_data_replacement)
-        if allow_data_replacement:
-            protection.clear(stack, progress, allow_data_replacement)
+    if allow_data_replacement:
+        protection.clear(stack, progress, allow_data_replacement)
     _make_room(stack, season, progress)
     outcome = stack.up(progress)
     found = live.read(stack)
@@ -151,7 +156,8 @@ def up(
     for difference in wrong:
         progress(f"floor of {difference.target}")
         live.set_bounds(stack, found[difference.target], difference.expected)
-    return Applied(outcome, list(season.warnings), wrong, recovered)
+    controls = policy.judge(stack.name, policy.recorded(stack.resources()), now.date())
+    return Applied(outcome, list(season.warnings), wrong, recovered, controls)
 
 
 def destroy(stack: OpenStack, progress: Progress) -> Outcome:

@@ -68,7 +68,7 @@ def preview(
     Says what becomes of what is there, and what a month takes. Refuses, with exit 2, what AWS, a
     quota or the database could not carry, and what would lose data that was not named.
     """
-    from cli import deployment, lifecycle
+    from cli import deployment, lifecycle, policy
 
     stack, checked = _open_checked(context, prices, most)
     with render.step(f"previewing {stack.name}") as progress:
@@ -88,6 +88,7 @@ def preview(
         _show_effects(found.effects)
         _show_hours(checked)
         show_controls(found.controls)
+    policy.refuse(found.controls, stack.name)
     lifecycle.refuse(found.effects, found.outcome, allowed)
 
 
@@ -109,9 +110,10 @@ def up(
 ) -> None:
     """Create and update the stack's resources.
 
-    Refuses first, with exit 2, what `preview` refuses.
+    Refuses first, with exit 2, what `preview` refuses. Ends with 1 when what was applied does not
+    keep a security control.
     """
-    from cli import deployment
+    from cli import deployment, policy
 
     stack, checked = _open_checked(context, prices, most)
     _announce(stack)
@@ -132,8 +134,14 @@ def up(
         found.outcome,
         [*checked.warnings, *found.warnings],
         everything=everything,
-        more={"repaired": [str(floor) for floor in found.repaired]},
+        more={
+            "repaired": [str(floor) for floor in found.repaired],
+            "policy": found.controls.to_json(),
+        },
     )
+    if not context.json:
+        show_controls(found.controls)
+    policy.refuse_applied(found.controls, stack.name)
 
 
 @click.command("drift", epilog="Example: firstbell drift -s demo")
