@@ -113,7 +113,7 @@ def preview(stack: OpenStack, progress: Progress) -> Previewed:
     """What `up` would do.
 
     Raises:
-        InputError: the season's plan does not hold.
+        InputError: the season's plan does not hold, or the exceptions from controls do not.
         EngineError: the engine failed.
     """
     now = _now(stack)
@@ -124,13 +124,25 @@ def preview(stack: OpenStack, progress: Progress) -> Previewed:
     return Previewed(planned.outcome, list(season.warnings), effects, controls)
 
 
+def refuse(stack: OpenStack, found: Previewed, allow_data_replacement: Sequence[str]) -> None:
+    """Stop before anything is changed: a control is not kept, or data would be lost unnamed.
+
+    Raises:
+        Violations: a control fails.
+        Problems: data would be lost, or AWS forbids the change.
+        InputError: a name was allowed of which nothing would lose data.
+    """
+    policy.refuse(found.controls, stack.name)
+    lifecycle.refuse(found.effects, found.outcome, allow_data_replacement)
+
+
 def up(
     stack: OpenStack, progress: Progress, *, allow_data_replacement: Sequence[str] = ()
 ) -> Applied:
     """Bring the cloud to what the program says, then the floors to what the schedule implies.
 
-    It is previewed first: it has to keep the security controls, and what takes data away has to be
-    allowed by name. What could not be known then is judged on the state afterwards.
+    It is previewed first, and what `preview` refuses is refused. Where the preview finds nothing to
+    change, the engine is not run again. What could not be judged before is judged afterwards.
 
     Raises:
         InputError: the season's plan does not hold; nothing was changed.
@@ -138,26 +150,26 @@ def up(
         Problems: data would be lost; nothing was changed.
         EngineError: the engine failed.
     """
-    now = _now(stack)
-    season = read_season_of(stack.settings, now)
     recovered = stack.recover(progress)
-    planned = stack.preview(progress)
-    policy.refuse(policy.judge(stack.name, planned.resources, now.date()), stack.name)
-    effects = lifecycle.effects(planned.outcome)
-    lifecycle.refuse(effects, planned.outcome, allow_data_replacement)
+    planned = preview(stack, progress)
+    refuse(stack, planned, allow_data_replacement)
     if stack.local is not None:
         server.remember_generation(stack.name, stack.local.generation)
     if allow_data_replacement:
         protection.clear(stack, progress, allow_data_replacement)
-    _make_room(stack, season, progress)
-    outcome = stack.up(progress)
+    now = _now(stack)
+    season = read_season_of(stack.settings, now)
+    outcome = planned.outcome
+    if outcome.changes:
+        _make_room(stack, season, progress)
+        outcome = stack.up(progress)
     found = live.read(stack)
     wrong = list(_wrong_floors(season, found, _now(stack)))
     for difference in wrong:
         progress(f"floor of {difference.target}")
         live.set_bounds(stack, found[difference.target], difference.expected)
     controls = policy.judge(stack.name, policy.recorded(stack.resources()), now.date())
-    return Applied(outcome, list(season.warnings), wrong, recovered, controls)
+    return Applied(outcome, planned.warnings, wrong, recovered, controls)
 
 
 def destroy(stack: OpenStack, progress: Progress) -> Outcome:

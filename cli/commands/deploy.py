@@ -68,7 +68,7 @@ def preview(
     Says what becomes of what is there, and what a month takes. Refuses, with exit 2, what AWS, a
     quota or the database could not carry, and what would lose data that was not named.
     """
-    from cli import deployment, lifecycle, policy
+    from cli import deployment
 
     stack, checked = _open_checked(context, prices, most)
     with render.step(f"previewing {stack.name}") as progress:
@@ -88,8 +88,7 @@ def preview(
         _show_effects(found.effects)
         _show_hours(checked)
         show_controls(found.controls)
-    policy.refuse(found.controls, stack.name)
-    lifecycle.refuse(found.effects, found.outcome, allowed)
+    deployment.refuse(stack, found, allowed)
 
 
 @click.command("up", epilog="Example: firstbell up -s demo --yes")
