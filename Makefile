@@ -54,6 +54,8 @@ scan: setup
 setup: engine
 
 engine: $(STAMP)
+	# Where Python may not write bytecode, each process would compile all of it anew.
+	$(BIN)/python -m compileall -q infra cli
 	$(BIN)/python -m cli.engine
 
 $(STAMP):

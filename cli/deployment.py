@@ -19,6 +19,7 @@ from cli.recovery import Recovery
 from cli.stack import Change, OpenStack, Outcome, Progress
 from infra import clock
 from infra.errors import FirstbellError
+from infra.policy import exceptions
 from infra.policy.report import Report
 from infra.scheduling import Season, plan_in_force, read_season_of
 from infra.season.compile import MOST_ACTIONS, read_action
@@ -118,8 +119,9 @@ def preview(stack: OpenStack, progress: Progress) -> Previewed:
     """
     now = _now(stack)
     season = read_season_of(stack.settings, now)
+    allowed = exceptions.read(now.date(), stack.name)
     planned = stack.preview(progress)
-    controls = policy.judge(stack.name, planned.resources, now.date())
+    controls = policy.judge(stack.name, planned.resources, allowed)
     effects = lifecycle.effects(planned.outcome)
     return Previewed(planned.outcome, list(season.warnings), effects, controls)
 
@@ -160,7 +162,7 @@ def up(
     now = _now(stack)
     season = read_season_of(stack.settings, now)
     outcome = planned.outcome
-    if outcome.changes:
+    if not outcome.nothing:
         _make_room(stack, season, progress)
         outcome = stack.up(progress)
     found = live.read(stack)
@@ -168,7 +170,8 @@ def up(
     for difference in wrong:
         progress(f"floor of {difference.target}")
         live.set_bounds(stack, found[difference.target], difference.expected)
-    controls = policy.judge(stack.name, policy.recorded(stack.resources()), now.date())
+    allowed = exceptions.read(now.date(), stack.name)
+    controls = policy.judge(stack.name, policy.recorded(stack.resources()), allowed)
     return Applied(outcome, planned.warnings, wrong, recovered, controls)
 
 

@@ -7,6 +7,8 @@ a generated project under .firstbell/, AWS stacks in the project itself. No Clic
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import json
 import os
 import re
@@ -42,6 +44,7 @@ Returned = TypeVar("Returned")
 
 # A traceback's frames as the language host prints them: file lines, and the code under them.
 FRAME: Final = re.compile(r"^\s*(Traceback \(most recent|File \".*\", line|\^+\s*$)")
+_STACK: Final = "pulumi:pulumi:Stack"
 # Operations of the engine that change nothing in the cloud.
 UNCHANGED: Final = frozenset({"same", "read", "refresh", "read-discard"})
 
@@ -82,6 +85,13 @@ class Outcome:
 
     changes: tuple[Change, ...]
     unchanged: int
+    new_outputs: bool = False
+    """Whether the stack's own outputs change, if nothing else."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the engine has, or had, nothing to do."""
+        return not self.changes and not self.new_outputs
 
     def counts(self) -> dict[str, int]:
         """Resources by operation, `same` included."""
@@ -113,6 +123,7 @@ class _Recorder:
         self._changes: dict[tuple[str, str], Change] = {}
         self._same: set[str] = set()
         self._done = 0
+        self._new_outputs = False
         self.inputs: dict[str, Mapping[str, Any]] = {}
         """What each resource is to be, by URN."""
         self.errors: list[str] = []
@@ -129,6 +140,9 @@ class _Recorder:
         elif event.res_outputs_event is not None:
             self._done += 1
             metadata = event.res_outputs_event.metadata
+            if metadata.type == _STACK and metadata.new is not None:
+                before = metadata.old.outputs if metadata.old else None
+                self._new_outputs = before != metadata.new.outputs
             # What a refresh has found is news only where refreshing is all that was asked for:
             # elsewhere the steps that follow say what becomes of it.
             if self._refreshing or metadata.urn not in self._read:
@@ -149,7 +163,7 @@ class _Recorder:
 
     def _record(self, metadata: events.StepEventMetadata) -> None:
         operation = metadata.op.value
-        if metadata.type == "pulumi:pulumi:Stack" or metadata.type.startswith("pulumi:providers:"):
+        if metadata.type == _STACK or metadata.type.startswith("pulumi:providers:"):
             return
         if operation in UNCHANGED:
             self._same.add(metadata.urn)
@@ -170,7 +184,39 @@ class _Recorder:
 
     def outcome(self) -> Outcome:
         changed = {urn for urn, _ in self._changes}
-        return Outcome(tuple(self._changes.values()), len(self._same - changed))
+        unchanged = len(self._same - changed)
+        return Outcome(tuple(self._changes.values()), unchanged, self._new_outputs)
+
+
+# Parts of pulumi_aws that every stack needs; each loads when it is first touched.
+_PARTS: Final = (
+    *("acm", "autoscaling", "backup", "cloudwatch", "ec2", "iam", "lb", "rds", "s3", "sns", "vpc"),
+)
+
+
+def _load() -> None:
+    # What cannot be loaded fails again in the program, and is reported there.
+    with contextlib.suppress(Exception):
+        importlib.import_module("infra.composition")
+        for part in _PARTS:
+            # Asking for any name of its own makes it load.
+            getattr(importlib.import_module(f"pulumi_aws.{part}"), "Provider", None)
+
+
+class _Program:
+    """The Pulumi program, loaded while the engine starts and reads the state.
+
+    Loading takes about as long as a refresh of a small stack; two at once would see half-loaded
+    modules, so the program waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._loading = threading.Thread(target=_load, daemon=True)
+        self._loading.start()
+
+    def __call__(self) -> None:
+        self._loading.join()
+        program()
 
 
 def program() -> None:
@@ -234,12 +280,13 @@ class OpenStack:
             EngineError: the engine failed.
         """
         recorder = _Recorder(progress)
+        ahead = _Program()
         # A plan can hold secrets: it is read and gone.
         with tempfile.TemporaryDirectory(prefix="firstbell-") as folder:
             plan = Path(folder) / "plan.json"
             outcome = self._run(
                 progress,
-                lambda stack, seen: stack.preview(plan=str(plan), **_quiet(seen)),
+                lambda stack, seen: stack.preview(program=ahead, plan=str(plan), **_quiet(seen)),
                 recorder=recorder,
             )
             saved: dict[str, Any] = json.loads(plan.read_text())

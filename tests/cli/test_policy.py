@@ -58,21 +58,21 @@ def as_state(resources: list[Resource]) -> list[dict[str, Any]]:
 
 def test_a_new_stacks_plan_is_judged_as_far_as_it_is_known(stacks: Path) -> None:
     new = sound.planned(sound.applied())
-    report = policy.judge("test", policy.planned(*as_plan(new)), TODAY)
+    report = policy.judge("test", policy.planned(*as_plan(new)), [])
     assert report.violations == []
     assert report.status(by_id()["ELB.16"]) is Status.UNDETERMINED
     policy.refuse(report, "test")
 
 
 def test_the_plan_of_a_stack_that_exists_is_judged_in_full(stacks: Path) -> None:
-    report = policy.judge("test", policy.planned(*as_plan(sound.applied())), TODAY)
+    report = policy.judge("test", policy.planned(*as_plan(sound.applied())), [])
     assert report.violations == []
     assert report.undetermined == []
 
 
 def test_a_violation_in_the_plan_says_control_resource_value_and_fix(stacks: Path) -> None:
     bad = sound.planned(TWINS["RDS.7"].change(sound.applied()))
-    report = policy.judge("test", policy.planned(*as_plan(bad)), TODAY)
+    report = policy.judge("test", policy.planned(*as_plan(bad)), [])
     with pytest.raises(policy.Violations) as refused:
         policy.refuse(report, "test")
     assert refused.value.exit_code == 2
