@@ -101,13 +101,10 @@ def show(report: Report) -> None:
             ],
         )
     if report.undetermined:
-        render.table(
-            "Judged again after `up`: a value is not known yet",
-            ["control", "resource", "value"],
-            [
-                (entry.control.id, entry.resource.name, entry.unknown)
-                for entry in report.undetermined
-            ],
+        controls = list(dict.fromkeys(entry.control.id for entry in report.undetermined))
+        render.text(
+            "Judged again after `up`, since values are not known yet (--json lists them): "
+            + ", ".join(controls)
         )
     if report.excepted:
         render.table(

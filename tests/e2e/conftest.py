@@ -51,7 +51,7 @@ STACK = dedent(
         domain: lms.example.org
         network: {nat: single}
         tiers: {web: {min: 2, max: 60}}
-        database: {deletion_protection: false, replicas: {min: 1, max: 8}}
+        database: {replicas: {min: 1, max: 8}}
     """
 )
 

@@ -27,7 +27,7 @@ STACK = dedent(
         domain: lms.example.org
         network: {nat: single, zones: 2}
         tiers: {web: {min: 2, max: 4}}
-        database: {deletion_protection: false, replicas: {min: 1, max: 2}}
+        database: {replicas: {min: 1, max: 2}}
     """
 )
 # What dies: firstbell alone (its engine ends by itself), the engine with it (its provider lives on

@@ -52,7 +52,8 @@ def _visit(  # noqa: PLR0912 (one a type)
             if not isinstance(value, list | tuple):
                 found.append(f"{path}: expected a list, got {value!r}")
                 return
-            _check_range(len(value), shape, path, "number of items", found)
+            # What is unknown was taken out: there may be more.
+            _check_range(len(value), shape, path, "number of items", found, partial=partial)
             for index, inner in enumerate(value):
                 _visit(inner, shape.member, f"{path}[{index}]", partial, found)
         case "map":
@@ -112,9 +113,17 @@ def _check_time(value: Any, path: str, found: list[str]) -> None:
         found.append(f"{path}: {value!r} is not a time")
 
 
-def _check_range(number: float, shape: Any, path: str, what: str, found: list[str]) -> None:
+def _check_range(
+    number: float,
+    shape: Any,
+    path: str,
+    what: str,
+    found: list[str],
+    *,
+    partial: bool = False,
+) -> None:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and number < low:
+    if low is not None and number < low and not partial:
         found.append(f"{path}: {what} {number} is below {low}")
     if high is not None and number > high:
         found.append(f"{path}: {what} {number} is above {high}")
