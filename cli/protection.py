@@ -60,7 +60,7 @@ def refuse(stack: OpenStack, only: Collection[str] | None = None) -> None:
             f"protected against deletion: {', '.join(names)}",
             where=f"stacks/Pulumi.{stack.name}.yaml: firstbell:platform/database"
             "/deletion_protection",
-            fix="set it to false, allow that for a day in stacks/exceptions.yaml (RDS.7 and ELB.6), "
+            fix="set it to false, allow that in stacks/exceptions.yaml (RDS.7, ELB.6), "
             f"run firstbell up -s {stack.name}, then run this again",
         )
 
