@@ -128,20 +128,39 @@ def _price(
         for term in product.get("terms", {}).get("OnDemand", {}).values()
     ]
     hourly = [
-        (product["sku"], term["effectiveDate"][:10], float(dimension["pricePerUnit"][CURRENCY]))
+        (product["sku"], str(term.get("effectiveDate", ""))[:10], dimension["pricePerUnit"])
         for product, term in terms
         for dimension in term["priceDimensions"].values()
-        if dimension["unit"] == "Hrs" and CURRENCY in dimension["pricePerUnit"]
+        if dimension["unit"] == "Hrs"
     ]
-    if len(hourly) != 1:
+    priced = [found for found in hourly if CURRENCY in found[2]]
+    where = f"{service}, {', '.join(f'{key} {value}' for key, value in attributes.items())}"
+    fix = "write its price into the table by hand, with date and source"
+    if len(priced) != 1:
+        others = sorted({currency for _, _, prices in hourly for currency in prices} - {CURRENCY})
+        why = ", ".join(sku for sku, _, _ in priced)
+        if others and not priced:
+            why = f"the list has it in {', '.join(others)} only, not in {CURRENCY}"
         raise FirstbellError(
-            f"AWS lists {len(hourly) or 'no'} on-demand price{'s' if hourly else ''} for {item} "
+            f"AWS lists {len(priced) or 'no'} on-demand price{'s' if priced else ''} for {item} "
             f"in {region}",
-            where=f"{service}, {', '.join(f'{key} {value}' for key, value in attributes.items())}",
-            why=", ".join(sku for sku, _, _ in hourly) or None,
-            fix="write its price into the table by hand, with date and source",
+            where=where,
+            why=why or None,
+            fix=fix,
         )
-    (sku, since, per_hour) = hourly[0]
+    sku, since, prices = priced[0]
+    if not since:
+        raise FirstbellError(
+            f"AWS's price for {item} in {region} has no date", where=where, why=sku, fix=fix
+        )
+    per_hour = float(prices[CURRENCY])
+    if per_hour <= 0:
+        raise FirstbellError(
+            f"AWS lists {item} in {region} at {per_hour:g} {CURRENCY} an hour",
+            where=where,
+            why=sku,
+            fix=fix,
+        )
     return Price(
         region=region,
         item=item,

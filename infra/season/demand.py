@@ -118,8 +118,15 @@ def _counts(market: Market, burst: Burst, day: date) -> bool:
 
 
 def _never(where: str, season: Season, burst: Burst) -> Problem:
-    first = max(burst.from_ or season.horizon.from_, season.horizon.from_)
-    last = min(burst.to or season.horizon.to, season.horizon.to)
+    horizon = season.horizon
+    first = max(burst.from_ or horizon.from_, horizon.from_)
+    last = min(burst.to or horizon.to, horizon.to)
+    if last < first:
+        return Problem(
+            where,
+            f"lies outside the horizon, {horizon.from_} to {horizon.to}",
+            "correct its `from` and `to`, or remove it",
+        )
     days = burst.days if isinstance(burst.days, str) else ", ".join(burst.days)
     return Problem(
         where,
@@ -150,12 +157,12 @@ def _from_history(
         try:
             profiles, labels = learnt_from(season, item, kinds, cache=cache)
         except Problems as error:
-            problems += [
-                Problem(f"{error.source}: {p.where}", p.what, p.fix) for p in error.problems
-            ]
+            # Each names the file with its line.
+            problems += error.problems
             continue
         except InputError as error:
-            problems.append(Problem(error.where or str(item.file), error.what, error.fix))
+            what = f"{error.what}: {error.why}" if error.why else error.what
+            problems.append(Problem(error.where or str(item.file), what, error.fix))
             continue
         notes += profiles.notes
         own = [each for each in season.markets if item.market in (None, each.name)]
@@ -241,9 +248,9 @@ def _learn(
 def _dates_of(path: Path) -> tuple[date, date]:
     """The dates of the first and the last row, without reading what lies between."""
     lines = read_bytes(path).rstrip()
-    head = lines[:4096].splitlines()
-    last = lines[-4096:].splitlines()[-1]
     try:
+        head = lines[:4096].splitlines()
+        last = lines[-4096:].splitlines()[-1]
         column = head[0].decode().split(",").index("timestamp")
         stamps = [datetime.fromisoformat(x.decode().split(",")[column]) for x in (head[1], last)]
     except (ValueError, IndexError, UnicodeDecodeError):

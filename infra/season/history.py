@@ -162,7 +162,7 @@ def _columns(header: bytes, source: str) -> list[str]:
     names = [name.strip().strip('"') for name in header.decode("utf-8", "replace").split(",")]
     where = f"{source}:1"
     problems = [
-        Problem(where, f"unknown column {name!r}", _did_you_mean(name))
+        Problem(where, f"unknown column {name[:40]!r}", _did_you_mean(name))
         for name in names
         if name not in COLUMNS
     ]
@@ -307,7 +307,9 @@ def _timestamp(text: str, zone: ZoneInfo | None, previous: datetime | None) -> d
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     if zone is None:
-        raise ValueError(f"{text!r} has no time zone; write it like {_EXAMPLE}")
+        raise ValueError(
+            f"{text!r} has no time zone; write it like {_EXAMPLE}, or give the history's `timezone`"
+        )
     utc = moment.replace(tzinfo=zone).astimezone(UTC)
     if previous is not None and utc <= previous:
         # The hour that the end of daylight saving repeats.

@@ -187,7 +187,9 @@ class _Reader:
         self.malformed += 1
         if len(self.samples) < MOST_SAMPLES:
             shown = text[:200].decode("utf-8", "backslashreplace").rstrip()
-            self.samples.append(f"{self.path}:{line}: {shown}")
+            # Whoever sends requests must not write to the terminal of who reads the logs.
+            safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
+            self.samples.append(f"{self.path}:{line}: {safe}")
 
     def minute(self, stamp: bytes) -> int | None:
         """Minutes since the epoch of `10/Oct/2026:13:55+0200` or `2026-10-10T13:55`."""

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import InputError, Problem, Problems
+from infra.errors import InputError, Problem, Problems, nearest
 from infra.season import compile as compiler
 from infra.season import limits, optimise, simulate
 from infra.season.calendar import DAY, day_kinds, midnight
@@ -157,6 +157,7 @@ def prepare(
     if problems:
         raise Problems(str(season.path), problems)
     seen = Grid(season.zone, grid.first, min(grid.last + DAY, season.horizon.to))
+    _check_limits(season, problems)
     demand = forecast(season, kinds, seen, problems, cache=cache)
     found = needs(season, demand, seen, dict(bounds or {}), problems)
     if problems:
@@ -183,6 +184,20 @@ def _check_horizon(season: Season, grid: Grid, problems: list[Problem]) -> None:
                     f"markets/{market.name}/terms",
                     f"no term lies in the horizon {horizon.from_} to {horizon.to}",
                     "add this year's terms, or leave `terms` out to plan by weekday",
+                )
+            )
+
+
+def _check_limits(season: Season, problems: list[Problem]) -> None:
+    for name in season.limits.actions:
+        if name not in season.capacity:
+            close = nearest(name, season.capacity)
+            known = f"known are {', '.join(season.capacity)}"
+            problems.append(
+                Problem(
+                    f"limits/actions/{name}",
+                    f"there is no target {name!r}",
+                    f"did you mean {close!r}?" if close else known,
                 )
             )
 
@@ -336,6 +351,8 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
     kind = need.target.kind
     others = season.limits.actions.get(need.name, 0) + carried.alive
     ends, begins = grid.last == season.horizon.to, grid.first == season.horizon.from_
+    # Kept for the closing and for the opening action.
+    kept = ends + (not begins)
     rows = by_wall_day(floors(need), prepared.seen, DAY_START)
     # Row 0 is the night before the first service day: the floor it starts with covers it.
     days, night = rows[1 : (grid.last - grid.first).days + 2], int(rows[0].max())
@@ -347,14 +364,13 @@ def _plan_target(season: Season, prepared: Prepared, need: Need, carried: _Carri
             allowed=_allowed(grid),
             least=need.bounds.min if need.top is None else 0,
             most_steps=compiler.MOST_STEPS.get(kind, optimise.MAX_STEPS),
-            # Kept for the closing and for the opening action.
-            budget=compiler.MOST_ACTIONS[kind] - others - ends - (not begins),
+            budget=compiler.MOST_ACTIONS[kind] - others - kept,
         )
     except optimise.BudgetTooSmallError as error:
         raise InputError(
             f"{compiler.MOST_ACTIONS[kind] - others} scheduled actions are too few",
             where=f"{season.path}: capacity/{need.name}",
-            why=f"at least {error.least} are needed",
+            why=f"at least {error.least + kept} are needed",
             fix="plan a shorter time with --from and --to, or merge neighbouring periods",
         ) from error
     windows = _windows(solution.blocks, weekdays, grid)

@@ -29,7 +29,7 @@ from infra.season.history import (
     utc_offsets,
 )
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Part of the cache's key: raise it when the same history would be learnt differently."""
 
 FEWEST_DAYS: Final = 3
@@ -129,7 +129,8 @@ def learn_profiles(
     """
     days, load = _by_local_day(history, zone)
     labels = [kinds.get(day) for day in days]
-    _check_kinds(history, labels)
+    whole = _whole_days(load["total"])
+    _check_kinds(history, [label for label, seen in zip(labels, whole, strict=True) if seen])
     left_out = _leave_out(days, labels, load)
     growth = _growth(days, labels, load["total"])
     if growth is not None:
@@ -274,7 +275,11 @@ def _base(label: str | None) -> str:
 
 def _observed(table: Floats) -> int:
     """Days of which at least half was measured."""
-    return int((np.isfinite(table).sum(axis=1) >= MINUTES_A_DAY // 2).sum())
+    return int(_whole_days(table).sum())
+
+
+def _whole_days(table: Floats) -> Mask:
+    return np.isfinite(table).sum(axis=1) >= MINUTES_A_DAY // 2
 
 
 def _quantile(table: Floats, quantile: float) -> Floats:

@@ -151,8 +151,16 @@ def test_strict_refuses_a_price_dated_ahead(stack: Path, prices: Path, run: Run)
 # --- season prices --------------------------------------------------------------------------------
 
 
-def product(sku: str, *, usd: str, since: str = "2026-07-01", **attributes: str) -> str:
+def product(
+    sku: str,
+    *,
+    usd: str,
+    since: str | None = "2026-07-01",
+    currency: str = "USD",
+    **attributes: str,
+) -> str:
     """An entry of `PriceList`, in the shape of the Price List API; amounts are invented."""
+    dated = {} if since is None else {"effectiveDate": f"{since}T00:00:00Z"}
     dimension = f"{sku}.JRTCKXETXF.6YS6EN2CT7"
     return json.dumps(
         {
@@ -174,11 +182,11 @@ def product(sku: str, *, usd: str, since: str = "2026-07-01", **attributes: str)
                                 "appliesTo": [],
                                 "rateCode": dimension,
                                 "beginRange": "0",
-                                "pricePerUnit": {"USD": usd},
+                                "pricePerUnit": {currency: usd},
                             }
                         },
                         "sku": sku,
-                        "effectiveDate": f"{since}T00:00:00Z",
+                        **dated,
                         "offerTermCode": "JRTCKXETXF",
                         "termAttributes": {},
                     }
@@ -288,9 +296,18 @@ def test_exactly_what_the_stack_runs_is_asked_for(
             [EC2, product("OTHER", usd="0.6")],
             "AWS lists 2 on-demand prices for m7i.large in eu-north-1",
         ),
+        (
+            [product("CHINA", usd="3.4", currency="CNY")],
+            "(?s)no on-demand price .*the list has it in CNY only, not in USD",
+        ),
+        (
+            [product("OLD", usd="0.5", since=None)],
+            "AWS's price for m7i.large in eu-north-1 has no date",
+        ),
+        ([product("FREE", usd="0.0")], "AWS lists m7i.large in eu-north-1 at 0 USD an hour"),
     ],
 )
-def test_no_price_and_two_prices_are_errors_and_leave_the_table(
+def test_no_price_two_prices_one_without_a_date_or_in_another_currency_leave_the_table(
     entries: list[str], what: str, price_list: Stubber, write_stack: WriteStack, prices: Path
 ) -> None:
     write_stack("tiny")

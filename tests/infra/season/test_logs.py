@@ -156,6 +156,12 @@ def test_malformed_lines_are_counted_and_sampled_with_their_line(tmp_path: Path)
     assert counted(report.history)[int(AT.timestamp()) // 60, "dynamic"] == 16
 
 
+def test_control_characters_of_a_malformed_line_are_shown_not_sent(tmp_path: Path) -> None:
+    path = saved(tmp_path, [*[line(NGINX)] * 12, "\x1b[2J\x00gone"])
+    (sample,) = read_logs([path]).files[0].samples
+    assert sample == f"{path}:13: \\x1b[2J\\x00gone"
+
+
 def test_only_the_first_malformed_lines_are_kept(tmp_path: Path) -> None:
     report = read_logs([saved(tmp_path, [line(NGINX)] * 50 + ["garbage"] * 40)])
     assert report.malformed == 40

@@ -179,6 +179,15 @@ def test_a_history_in_the_holidays_only_is_refused() -> None:
         learn_profiles(history(bell(14)), kinds, STOCKHOLM, 0.97)
 
 
+def test_two_hours_of_a_school_day_at_its_end_are_no_school_day() -> None:
+    """As where a history in UTC ends at midnight, in a market to the east."""
+    kinds = dict.fromkeys(days(14), "break") | {days(15)[-1]: "school"}
+    minutes = START + np.arange(14 * 1440 + 120)
+    source = History("load.csv", minutes, np.full(len(minutes), 10.0), {}, 1)
+    with pytest.raises(InputError, match="lies entirely in break days"):
+        learn_profiles(source, kinds, STOCKHOLM, 0.97)
+
+
 def test_a_history_of_which_the_calendar_knows_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="knows no day"):
         learn_profiles(history(bell(14)), {date(2020, 1, 1): "school"}, STOCKHOLM, 0.97)

@@ -102,6 +102,42 @@ def test_a_burst_outside_any_term_is_refused(
     assert problem.startswith("demand/bursts/first bell: lies outside every term")
 
 
+def test_a_burst_outside_the_horizon_is_refused(small: Season, write: Write) -> None:
+    small["demand"]["bursts"][0] |= {"from": "2026-12-01", "to": "2026-12-04"}
+    assert problems(write(small)) == [
+        "demand/bursts/first bell: lies outside the horizon, 2026-09-07 to 2026-09-20 "
+        "(correct its `from` and `to`, or remove it)"
+    ]
+
+
+def test_actions_declared_elsewhere_for_an_unknown_target_are_refused(
+    small: Season, write: Write
+) -> None:
+    small["limits"] = {"actions": {"wep": 3}}
+    assert problems(write(small)) == [
+        "limits/actions/wep: there is no target 'wep' (did you mean 'web'?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "load.csv: is empty (the first line is timestamp,requests_per_second)"),
+        (
+            "timestamp,requests_per_second\n2026-08-17T00:00,5\n",
+            "load.csv:2: '2026-08-17T00:00' has no time zone; write it like "
+            "2025-08-18T07:00:00+02:00, or give the history's `timezone`",
+        ),
+    ],
+)
+def test_a_history_is_named_once_with_its_line(
+    small: Season, write: Write, tmp_path: Path, text: str, problem: str
+) -> None:
+    (tmp_path / "load.csv").write_text(text)
+    small["demand"] = {"history": [{"file": "load.csv", "market": "sweden"}]}
+    assert problems(write(small)) == [f"{tmp_path}/{problem}"]
+
+
 def test_a_country_without_holidays_data_is_refused(small: Season, write: Write) -> None:
     small["markets"][0]["holidays"] = {"country": "XX"}
     (problem,) = problems(write(small))
@@ -194,7 +230,7 @@ def test_a_need_that_equals_the_maximum_is_planned(small: Season, write: Write) 
 def test_a_budget_too_small_for_the_calendar_is_refused(small: Season, write: Write) -> None:
     small["limits"] = {"actions": {"web": 124}}
     (problem,) = problems(write(small))
-    assert "capacity/web: 1 scheduled actions are too few" in problem
+    assert "capacity/web: 1 scheduled actions are too few\nwhy: at least 2 are needed" in problem
     small["limits"] = {"actions": {"web": 123}}
     assert build_plan(read_season(write(small))).targets["web"].verdict["actions"] == 2
 
