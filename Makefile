@@ -13,7 +13,7 @@ STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | sha256su
 # Two workers: the tests' servers and engines need the rest of a small machine.
 PYTEST := $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-all setup engine servers lint bench scan clean
+.PHONY: help demo test test-all setup engine servers lint bench matrix scan clean
 
 help:
 	echo 'make demo      set up, and run the main job on the local cloud'
@@ -22,6 +22,7 @@ help:
 	echo 'make setup     virtual environment and Pulumi engine only'
 	echo 'make lint      format, lint and types'
 	echo 'make bench     benchmarks (tests/bench)'
+	echo 'make matrix    the migration killed at every point (tests/matrix), as a table'
 	echo 'make scan      a third-party scanner over the demo on the local cloud'
 	echo 'make clean     remove what make made; never .firstbell'
 
@@ -47,6 +48,9 @@ servers: setup
 
 bench: setup servers
 	$(BIN)/python -m tests.bench
+
+matrix: setup servers
+	$(BIN)/python -m tests.matrix
 
 scan: setup
 	$(BIN)/python -m tests.scanner

@@ -37,6 +37,8 @@ class Folder:
         self.root = root
         self.mount = mount
         self.owners = os.geteuid() == 0
+        # What a pass that was killed left half written.
+        self._parts = set[str]()
 
     def __str__(self) -> str:
         return str(self.root)
@@ -102,7 +104,9 @@ class Folder:
         self.root.mkdir(parents=True, exist_ok=True)
 
     def end(self, *, durable: bool) -> None:
-        """When `durable`, written files are on disk from here on."""
+        """Nothing half written is left; when `durable`, written files are on disk from here on."""
+        while self._parts:
+            Path(self._parts.pop()).unlink(missing_ok=True)
         if durable:
             os.sync()
 
@@ -134,7 +138,10 @@ class Folder:
             with os.scandir(f"{self.root}/{folder}") as listing:
                 for item in listing:
                     path = prefix + item.name
-                    if item.name.startswith(PART) or left_out(path, item.name):
+                    if item.name.startswith(PART):
+                        self._parts.add(item.path)
+                        continue
+                    if left_out(path, item.name):
                         continue
                     try:
                         entry = _entry(item, path)

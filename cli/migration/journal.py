@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -343,11 +344,15 @@ class _Kill:
     `FIRSTBELL_KILL_AT=N` dies right after write N. `FIRSTBELL_KILL_AT=each:FILE` dies once at every
     write not yet listed in FILE: after an intent (before the effect), and before the evidence
     (after the effect); the list is synced first, so that the next process gets one step further.
+    `FIRSTBELL_KILL_AT=at:PATTERN` dies at every such write that the shell pattern matches.
     """
 
-    def __init__(self, number: int | None = None, listing: Path | None = None) -> None:
+    def __init__(
+        self, number: int | None = None, listing: Path | None = None, pattern: str | None = None
+    ) -> None:
         self._number = number
         self._listing = listing
+        self._pattern = pattern
         self._seen = (
             set(listing.read_text().splitlines()) if listing and listing.exists() else set()
         )
@@ -357,6 +362,8 @@ class _Kill:
         text = os.environ.get("FIRSTBELL_KILL_AT", "")
         if text.startswith("each:"):
             return cls(listing=Path(text.removeprefix("each:")))
+        if text.startswith("at:"):
+            return cls(pattern=text.removeprefix("at:"))
         return cls(number=int(text)) if text else cls()
 
     def before(self, point: str, phase: Phase) -> None:
@@ -370,6 +377,8 @@ class _Kill:
             self._once(f"after {point}")
 
     def _once(self, point: str) -> None:
+        if self._pattern is not None and fnmatchcase(point, self._pattern):
+            os.kill(os.getpid(), signal.SIGKILL)
         if self._listing is None or point in self._seen:
             return
         with self._listing.open("a") as listing:

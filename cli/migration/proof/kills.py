@@ -6,6 +6,7 @@ Python hundreds of times would take longer than the migration.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,9 @@ from infra.errors import FirstbellError
 
 @dataclass
 class Nursery:
-    """The process that forks runners; `FIRSTBELL_KILL_AT` of its environment holds for each."""
+    """The process that forks runners; `FIRSTBELL_KILL_AT` of its environment holds for each that
+    is not told otherwise.
+    """
 
     process: subprocess.Popen[str]
 
@@ -40,14 +43,16 @@ class Nursery:
             )
         )
 
-    def live(self, seconds: float | None = None) -> int:
+    def live(self, seconds: float | None = None, *, kill_at: str | None = None) -> int:
         """Let one runner live until it rests or dies: its exit code, or minus the signal.
 
-        With `seconds` it is killed after that time, whatever it is doing.
+        With `seconds` it is killed after that time, whatever it is doing; `kill_at` is this life's
+        `FIRSTBELL_KILL_AT`.
         """
         if self.process.stdin is None or self.process.stdout is None:
             raise FirstbellError("the nursery has no pipes")
-        self.process.stdin.write(f"{seconds if seconds is not None else -1}\n")
+        told = {"seconds": seconds, "kill_at": kill_at}
+        self.process.stdin.write(f"{json.dumps(told)}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
@@ -84,10 +89,13 @@ def _child(migration: str) -> int:
 def main(migration: str) -> None:
     """Fork a runner for each line read, and print how it ended."""
     for line in sys.stdin:
+        told = json.loads(line)
         child = os.fork()
         if child == 0:
+            if told["kill_at"] is not None:
+                os.environ["FIRSTBELL_KILL_AT"] = told["kill_at"]
             os._exit(_child(migration))
-        if (seconds := float(line)) >= 0:
+        if (seconds := told["seconds"]) is not None:
             time.sleep(seconds)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

@@ -19,6 +19,7 @@ import yaml
 from cli.migration.proof import writer
 from cli.migration.proof.servers import ADMIN_PASSWORD, PostgresServer
 from infra import paths
+from infra.errors import FirstbellError
 
 APPLICATION: Final = "lms_app"
 APPLICATION_PASSWORD: Final = "app s3cret/%+"  # noqa: S105 (a throwaway server on loopback)
@@ -213,15 +214,21 @@ class SceneOf(ABC, Generic[S]):
             self.load.wait(timeout=30)
             self.load = None
 
-    def wait_for_writes(self, count: int = 20, seconds: float = 15) -> None:
-        """Wait until that many writes were acknowledged since now."""
+    def wait_for_writes(self, count: int = 20, seconds: float = 30) -> None:
+        """Wait until that many writes were acknowledged since now.
+
+        Raises:
+            FirstbellError: they were not, in this time.
+        """
         path, deadline = self.proof / "writer.jsonl", time.monotonic() + seconds
 
         def acknowledged() -> int:
             return path.read_text().count('"acknowledged"') if path.exists() else 0
 
         wanted = acknowledged() + count
-        while acknowledged() < wanted and time.monotonic() < deadline:
+        while acknowledged() < wanted:
+            if time.monotonic() > deadline:
+                raise FirstbellError(f"users could not write {count} times in {seconds:.0f} s")
             time.sleep(0.05)
 
     def remove(self) -> None:

@@ -136,10 +136,12 @@ class Writer(threading.Thread):
         self._pause = pause
 
     def run(self) -> None:
-        log = _Log(self._folder / "writer.jsonl")
+        log_path = self._folder / "writer.jsonl"
+        log = _Log(log_path)
         pick = random.Random(7)  # noqa: S311 (which row, not a secret)
         alive: dict[int, int] = {}
-        number = 0
+        # Whoever goes on with a folder must not take a number again.
+        number = max((_int(line["row"]) for line in _lines(log_path)), default=0)
         side: Side = "source"
         while not (self._folder / "stop").exists():
             session = self._sessions[side]

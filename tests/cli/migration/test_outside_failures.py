@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -19,66 +16,9 @@ from cli.migration.proof.mariadb import MariaDbServer
 from cli.migration.proof.scene import Scene
 from cli.migration.proof.servers import PostgresServer
 from tests.cli.migration.conftest import closing, rehearsed
+from tests.matrix.proxy import Proxy
 
 AWAY_SECONDS = 0.7
-
-
-class Proxy(threading.Thread):
-    """A way between two servers that can be cut: connections die and new ones are refused."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._cut = False
-        self._ended = False
-
-    def run(self) -> None:
-        self._listener.settimeout(0.1)
-        while not self._ended:
-            with suppress(TimeoutError, OSError):
-                near, _ = self._listener.accept()
-                if self._cut:
-                    near.close()
-                    continue
-                try:
-                    far = socket.create_connection(("127.0.0.1", self._to))
-                except OSError:
-                    near.close()
-                    continue
-                self._pairs.append((near, far))
-                threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
-
-    @staticmethod
-    def _pump(near: socket.socket, far: socket.socket) -> None:
-        with selectors.DefaultSelector() as waiting, near, far, suppress(OSError, ValueError):
-            waiting.register(near, selectors.EVENT_READ, far)
-            waiting.register(far, selectors.EVENT_READ, near)
-            while True:
-                for key, _ in waiting.select():
-                    data = key.fileobj.recv(65536)  # pyright: ignore[reportAttributeAccessIssue] (always a socket here)
-                    if not data:
-                        return
-                    key.data.sendall(data)
-
-    def cut(self) -> None:
-        self._cut = True
-        for pair in self._pairs:
-            for end in pair:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-        self._pairs.clear()
-
-    def mend(self) -> None:
-        self._cut = False
-
-    def end(self) -> None:
-        self._ended = True
-        self.cut()
-        self.join(timeout=5)
-        self._listener.close()
 
 
 @pytest.fixture

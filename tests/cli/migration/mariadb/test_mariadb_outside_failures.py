@@ -11,7 +11,8 @@ from cli.migration.journal import Journal, root
 from cli.migration.machine import State
 from cli.migration.proof.mariadb import MariaDbScene
 from tests.cli.migration.conftest import closing, rehearsed
-from tests.cli.migration.test_outside_failures import Proxy, crashing, cutting
+from tests.cli.migration.test_outside_failures import crashing, cutting
+from tests.matrix.proxy import Proxy
 
 
 @pytest.fixture

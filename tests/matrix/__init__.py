@@ -1,0 +1,1 @@
+"""The kill matrix: isolated cells from snapshots of real servers, one fault each, as a table."""
