@@ -61,7 +61,10 @@ FAULT_STATES: Final = {
     "revert": ("back_drain", "back_flip", "back_switch"),
 }
 # While it rests, a fault is followed by an order.
-FAULT_RESTS: Final = {"soak": ("cutover", "hold"), "hold": ("back", "soak")}
+FAULT_RESTS: Final[dict[Base, tuple[str, str]]] = {
+    "soak": ("cutover", "hold"),
+    "hold": ("back", "soak"),
+}
 FAULTS: Final = (
     "source killed",
     "target killed",
