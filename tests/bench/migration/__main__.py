@@ -1,7 +1,8 @@
 """Benchmarks of the migration, each beside its peer in the same run.
 
-`python -m tests.bench.migration [copy] [files] [verify] [outage] [status]`. Ratios count: the
-machine may be busy, so each pair is measured alternately and the medians are compared.
+`python -m tests.bench.migration [copy] [mariadb] [files] [s3] [outage] [status] [--quick]`. Ratios
+count: the machine may be busy, so each pair is measured alternately and the medians are compared.
+`--quick` takes a tenth of the data, to see that a benchmark runs; its figures say nothing.
 """
 
 from __future__ import annotations
@@ -11,33 +12,22 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cli.migration import catalogue, checksums, locks, runner, schema
-from cli.migration.files import Tree
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
 from cli.migration.postgres import Server
 from cli.migration.postgres_engine import PostgresEngine
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import PostgresServer
-from cli.migration.spec import Files
+from tests.bench.migration import mariadb, trees
+from tests.bench.migration.figures import row, seconds, verification
+from tests.matrix.parts import folders
 
-ROUNDS = 3
-
-
-def seconds(do: Callable[[], object]) -> float:
-    began = time.monotonic()
-    do()
-    return time.monotonic() - began
-
-
-def row(name: str, ours: str, peer: str, limit: str, met: bool) -> None:
-    sys.stdout.write(f"{name:46} {ours:>16} {peer:>22} {limit:>16} {'met' if met else 'NOT MET'}\n")
-    sys.stdout.flush()
+BIN = Path(sys.executable).parent
 
 
 def tool(server: PostgresServer, program: str, *arguments: str, database: str = DATABASE) -> None:
@@ -108,53 +98,18 @@ def copy_and_verify(scene: Scene, rows: int) -> None:
         f"<= 1.25 ({ours / peer:.2f})",
         ours <= 1.25 * peer,
     )
-    run = runner.build(scene.name, Journal.open(root(scene.name) / "journal.db", scene.name))
+    run = runner.build(scene.name, Journal.of(scene.name))
     engine = run.engine
     assert isinstance(engine, PostgresEngine)
     tables = catalogue.tables(engine.source)
-    took: list[float] = []
-    count = 0
-    for _ in range(ROUNDS):
-        began = time.monotonic()
-        sums = checksums.sum_tables(engine.source, engine.target, tables)
-        took.append(time.monotonic() - began)
-        count = sum(pair[0].rows for pair in sums.values())
-    rate = count / statistics.median(took)
-    row("verification, both sides", f"{rate:,.0f} rows/s", "", ">= 500,000", rate >= 500_000)
+    verification(
+        "PostgreSQL",
+        lambda: [
+            pair[0].rows
+            for pair in checksums.sum_tables(engine.source, engine.target, tables).values()
+        ],
+    )
     run.close()
-
-
-def file_pass(folder: Path) -> None:
-    a = folder / "a"
-    chunk = os.urandom(35_000)
-    for number in range(20_000):
-        place = a / f"{number % 256:02x}"
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"f{number}").write_bytes(number.to_bytes(4, "big") + chunk)
-    rclone = str(Path(sys.executable).parent / "rclone")
-    first: dict[str, list[float]] = {"ours": [], "rclone": []}
-    again: dict[str, list[float]] = {"ours": [], "rclone": []}
-    for round_ in range(ROUNDS):
-        ours, peer = folder / f"ours{round_}", folder / f"peer{round_}"
-        tree = Tree(Files(name="t", source=a, target=ours), folder / f"m{round_}.db")
-        command = [rclone, "sync", str(a), str(peer), "--metadata", "--links"]
-        command += ["--create-empty-src-dirs", "--transfers", "8", "--checkers", "8"]
-        command += ["--config", "/dev/null", "-q"]
-        for taken in (first, again):
-            taken["ours"].append(seconds(lambda t=tree: t.carry(to="target", stop=lambda: None)))
-            taken["rclone"].append(seconds(lambda c=command: subprocess.run(c, check=True)))
-        tree.close()
-        shutil.rmtree(ours)
-        shutil.rmtree(peer)
-    for name, taken in (("first file pass", first), ("file pass without change", again)):
-        ours_, peer_ = statistics.median(taken["ours"]), statistics.median(taken["rclone"])
-        row(
-            f"{name}, 20,000 files, 701 MB",
-            f"{ours_:.1f} s",
-            f"{peer_:.1f} s rclone",
-            f"<= 1.1 ({ours_ / peer_:.2f})",
-            ours_ <= 1.1 * peer_,
-        )
 
 
 def outage(scene: Scene, users: int, logs: int) -> float:
@@ -184,17 +139,28 @@ def outage(scene: Scene, users: int, logs: int) -> float:
 
 
 def status(scene: Scene) -> None:
-    command = [str(Path(sys.executable).parent / "firstbell"), "migrate", "status", "--json"]
-    lock = locks.file_lock(scene.name)
-    with lock:
-        journal = Journal.open(root(scene.name) / "journal.db", scene.name)
-        taken: list[float] = []
-        for _ in range(7):
+    """What a runner that is alive published, and the databases' own answer when none is."""
+    scene.fill()
+    scene.write_spec()
+    begin(scene)
+    command = [str(BIN / "firstbell"), "migrate", "status", "--json"]
+
+    def asked() -> float:
+        return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+
+    journal = Journal.of(scene.name)
+    taken: dict[str, list[float]] = {"a runner is alive": [], "no runner is": []}
+    for _ in range(7):
+        with locks.file_lock(scene.name):
             journal.show(writable={"source": True, "target": False})
-            taken.append(seconds(lambda: subprocess.run(command, check=True, capture_output=True)))
-        journal.close()
-    middle = statistics.median(taken)
-    row("status --json, whole process", f"{middle:.2f} s", "", "<= 0.5 s", middle <= 0.5)
+            taken["a runner is alive"].append(asked())
+        taken["no runner is"].append(asked())
+    journal.close()
+    for how, each in taken.items():
+        middle = statistics.median(each)
+        row(
+            f"status --json, whole process, {how}", f"{middle:.2f} s", "", "<= 0.5 s", middle <= 0.5
+        )
 
 
 def scene_in(folder: Path) -> Scene:
@@ -203,38 +169,58 @@ def scene_in(folder: Path) -> Scene:
     return Scene(folder, PostgresServer.create(16), PostgresServer.create(18))
 
 
-def main(wanted: list[str]) -> None:
-    def does(name: str) -> bool:
-        return not wanted or name in wanted
+@contextmanager
+def scenes() -> Generator[Scene]:
+    """Two PostgreSQL servers, and firstbell's own folders beside them."""
+    with folders() as folder:
+        scene = Scene(folder, PostgresServer.create(16), PostgresServer.create(18))
+        try:
+            yield scene
+        finally:
+            scene.remove()
 
+
+def outages(*, quick: bool) -> None:
+    """With the demo's load, and with ten times its data."""
+    for users, logs in ((2_000, 10_000),) if quick else ((20_000, 100_000), (200_000, 1_000_000)):
+        with scenes() as scene:
+            took = outage(scene, users, logs)
+        limit = "<= 10 s" if logs <= 100_000 else ""
+        row(f"write outage, {users + logs:,} rows", f"{took:.1f} s", "", limit, took <= 10)
+
+
+def copies(*, quick: bool) -> None:
+    with scenes() as scene:
+        copy_and_verify(scene, 200_000 if quick else 2_000_000)
+
+
+def looks(*, quick: bool) -> None:
+    del quick
+    with scenes() as scene:
+        status(scene)
+
+
+BENCHMARKS = {
+    "copy": copies,
+    "mariadb": mariadb.copy_and_verify,
+    "status": looks,
+    "files": trees.to_folder,
+    "s3": trees.to_s3,
+    "outage": outages,
+}
+
+
+def main(arguments: list[str]) -> int:
+    quick = "--quick" in arguments
+    wanted = [each for each in arguments if each != "--quick"] or list(BENCHMARKS)
+    if unknown := sorted(set(wanted) - BENCHMARKS.keys()):
+        sys.stderr.write(f"no {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}\n")
+        return 2
     sys.stdout.write(f"on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    for name, play in (
-        ("copy", lambda scene: copy_and_verify(scene, 1_600_000)),
-        ("status", lambda scene: (scene.fill(), scene.write_spec(), begin(scene), status(scene))),
-    ):
-        if does(name):
-            with tempfile.TemporaryDirectory(prefix="firstbell-bench-") as folder:
-                Path(folder).chmod(0o755)
-                scene = scene_in(Path(folder))
-                try:
-                    play(scene)
-                finally:
-                    scene.remove()
-    if does("files"):
-        with tempfile.TemporaryDirectory(prefix="firstbell-bench-") as folder:
-            file_pass(Path(folder))
-    if does("outage"):
-        for users, logs in ((20_000, 100_000), (200_000, 1_000_000)):
-            with tempfile.TemporaryDirectory(prefix="firstbell-bench-") as folder:
-                Path(folder).chmod(0o755)
-                scene = scene_in(Path(folder))
-                try:
-                    took = outage(scene, users, logs)
-                finally:
-                    scene.remove()
-                met = took <= 10 or logs > 100_000
-                row(f"write outage, {users + logs:,} rows", f"{took:.1f} s", "", "<= 10 s", met)
+    for name in wanted:
+        BENCHMARKS[name](quick=quick)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
