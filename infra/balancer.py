@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
@@ -46,7 +47,8 @@ def rule_priorities(tiers: Mapping[str, TierSettings]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class BalancerArgs:
-    """Without `certificate_arn` a certificate for `domain` is requested from ACM.
+    """`refusal` is the status of what no rule takes; `visitors` the prefix list that may ask, None
+    for all.
 
     AWS refuses a balancer that faces the internet before its VPC does, and a log bucket that does
     not let it in yet: `internet` and `logs` are waited for.
@@ -54,8 +56,9 @@ class BalancerArgs:
 
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    domain: str
-    certificate_arn: str | None
+    certificate_arn: pulumi.Input[str]
+    refusal: Literal["403", "404"]
+    visitors: pulumi.Input[str] | None
     deletion_protection: bool
     logs: LogBucket
     internet: pulumi.Resource
@@ -92,16 +95,10 @@ class Balancer(pulumi.ComponentResource):
             ip_protocol="tcp",
             from_port=HTTPS,
             to_port=HTTPS,
-            cidr_ipv4="0.0.0.0/0",
+            cidr_ipv4="0.0.0.0/0" if args.visitors is None else None,
+            prefix_list_id=args.visitors,
             opts=child,
         )
-        certificate_arn: pulumi.Input[str]
-        if args.certificate_arn is None:
-            certificate_arn = aws.acm.Certificate(
-                name, domain_name=args.domain, validation_method="DNS", tags=tags, opts=child
-            ).arn
-        else:
-            certificate_arn = args.certificate_arn
         balancer = aws.lb.LoadBalancer(
             name,
             load_balancer_type="application",
@@ -123,12 +120,14 @@ class Balancer(pulumi.ComponentResource):
             port=HTTPS,
             protocol="HTTPS",
             ssl_policy=TLS_POLICY,
-            certificate_arn=certificate_arn,
+            certificate_arn=args.certificate_arn,
             default_actions=[
                 aws.lb.ListenerDefaultActionArgs(
                     type="fixed-response",
                     fixed_response=aws.lb.ListenerDefaultActionFixedResponseArgs(
-                        content_type="text/plain", message_body="no such site", status_code="404"
+                        content_type="text/plain",
+                        message_body="no such site",
+                        status_code=args.refusal,
                     ),
                 )
             ],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import pulumi
+import pulumi_aws as aws
 
 from infra import checks, clock
 from infra.access import Access, AccessArgs, Door
@@ -15,17 +16,23 @@ from infra.account import Account
 from infra.applications import FilesAccess, Surroundings
 from infra.backup import BACKUP_TAG, Backup, BackupArgs
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
+from infra.bucket import BucketArgs
 from infra.cache import Cache, CacheArgs
+from infra.certificate import Certificate, CertificateArgs
 from infra.database import Database, DatabaseArgs
+from infra.edge import Edge, EdgeArgs, visitors
 from infra.files import Files, FilesArgs
-from infra.firewall import Firewall, FirewallArgs, front_rules
-from infra.log_bucket import LogBucket, LogBucketArgs
+from infra.firewall import GLOBAL_REGION, Firewall, FirewallArgs, front_rules, origin_rules
+from infra.log_bucket import LogBucket
+from infra.names import Names, NamesArgs
 from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
+from infra.origin_key import HEADER, OriginKey, OriginKeyArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
 from infra.scheduling import Season, kind_at, read_season_of
 from infra.season.plan import Bounds
 from infra.season.scalable import SCALABLE
+from infra.settings.dns import certifiable
 from infra.settings.stack import StackSettings, from_config
 from infra.web import WebTier, WebTierArgs
 from infra.workers import Workers, WorkersArgs
@@ -132,31 +139,37 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
     )
     logs = LogBucket(
         f"{stack}-logs",
-        LogBucketArgs(
+        BucketArgs(
             keep_days=platform.balancer.access_log_days,
             protected=platform.database.deletion_protection,
             tags=tags,
         ),
     )
+    site_certificate, edge_certificate = _certificates(settings, tags)
+    edge = platform.edge
+    key = edge and OriginKey(f"{stack}-origin", OriginKeyArgs(edge.key_number, tags))
     balancer = Balancer(
         stack,
         BalancerArgs(
             vpc_id=network.vpc_id,
             subnet_ids=network.public_subnet_ids,
-            domain=platform.domain,
-            certificate_arn=platform.certificate_arn,
+            certificate_arn=site_certificate,
+            refusal="403" if edge else "404",
+            visitors=visitors() if edge else None,
             deletion_protection=platform.database.deletion_protection,
             logs=logs,
             internet=network.internet,
             tags=tags,
         ),
     )
+    front = front_rules(platform.firewall, platform.session_cookie)
     Firewall(
         f"{stack}-balancer",
         FirewallArgs(
             scope="REGIONAL",
-            rules=front_rules(platform.firewall, platform.session_cookie),
+            rules=origin_rules() if edge else front,
             log_days=platform.firewall.log_days,
+            redacted_headers=[HEADER] if edge else [],
             balancer_arn=balancer.arn,
             tags=tags,
         ),
@@ -187,10 +200,45 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 balancer_security_group_id=balancer.security_group_id,
                 surroundings=surroundings,
                 tags=tags,
+                origin_keys=key.values if key else (),
             ),
         )
         for name, tier in platform.tiers.items()
     }
+    cdn = (
+        Edge(
+            f"{stack}-edge",
+            EdgeArgs(
+                settings=edge,
+                aliases=platform.names,
+                default_root_object=platform.default_root_object,
+                certificate_arn=edge_certificate,
+                web_acl_arn=Firewall(
+                    f"{stack}-edge",
+                    FirewallArgs("CLOUDFRONT", front, platform.firewall.log_days, tags),
+                ).web_acl_arn,
+                balancer_dns_name=balancer.dns_name,
+                origin_key=key.values[0],
+                takers=[tier.rule for tier in tiers.values()],
+                logs=logs,
+                protected=platform.database.deletion_protection,
+                tags=tags,
+            ),
+        )
+        if edge and key
+        else None
+    )
+    if platform.dns and platform.dns.records:
+        Names(
+            f"{stack}-names",
+            NamesArgs(
+                zone_id=platform.dns.zone_id,
+                hosts=[host for host in platform.names if platform.dns.holds(host)],
+                target=cdn.domain_name if cdn else balancer.dns_name,
+                target_zone_id=cdn.zone_id if cdn else balancer.zone_id,
+                ipv6=cdn is not None,
+            ),
+        )
     workers = {
         name: Workers(
             f"{stack}-{name}",
@@ -229,6 +277,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             **({"cache": cache.outputs} if cache else {}),
             **({"files": files.outputs} if files else {}),
             "balancer": {"dns_name": balancer.dns_name, "zone_id": balancer.zone_id},
+            **({"edge": cdn.outputs} if cdn else {}),
             "tiers": {
                 name: {"group": tier.group_name, "target_group": tier.target_group_arn}
                 for name, tier in tiers.items()
@@ -245,6 +294,28 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             else {}
         )
     )
+
+
+def _certificates(
+    settings: StackSettings, tags: Mapping[str, str]
+) -> tuple[pulumi.Input[str], pulumi.Input[str]]:
+    """The load balancer's and, of us-east-1, the CDN's; where there is no CDN they are the same."""
+    stack, platform = settings.stack, settings.platform
+    zone_id = platform.dns.zone_id if platform.dns else None
+    names = [name for name in platform.names if certifiable(name)]
+    site: pulumi.Input[str]
+    validation: Sequence[aws.route53.Record] = ()
+    if platform.certificate_arn is None:
+        requested = Certificate(stack, CertificateArgs(names, zone_id, tags))
+        site, validation = requested.arn, requested.validation
+    else:
+        site = platform.certificate_arn
+    if platform.edge is None or settings.region == GLOBAL_REGION:
+        return site, (platform.edge and platform.edge.certificate_arn) or site
+    if platform.edge.certificate_arn is not None:
+        return site, platform.edge.certificate_arn
+    args = CertificateArgs(names, zone_id, tags, GLOBAL_REGION, validation)
+    return site, Certificate(f"{stack}-edge", args).arn
 
 
 def _way_in(files: Files) -> FilesAccess:

@@ -1,135 +1,51 @@
-"""The bucket that access logs go to: closed, encrypted, over TLS only, emptied by age."""
+"""The bucket that access logs go to: closed, and open to the services that write them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pulumi
-import pulumi_aws as aws
+
+from infra.bucket import BucketArgs, ClosedBucket
 
 BALANCER_PREFIX: Final = "balancer"
+CDN_PREFIX: Final = "cdn"
 OWN_PREFIX: Final = "bucket/"
-# Versions and uploads that nobody finished are of no use for long.
-LEFTOVER_DAYS: Final = 7
-
-
-@dataclass(frozen=True)
-class LogBucketArgs:
-    """`keep_days` is how long logs are kept; `protected` keeps a bucket that holds any."""
-
-    keep_days: int
-    protected: bool
-    tags: Mapping[str, str]
+PAGES_PREFIX: Final = "pages/"
 
 
 class LogBucket(pulumi.ComponentResource):
-    """Takes the logs of the load balancer and its own."""
+    """Takes the logs of the load balancer, of the CDN, of other buckets and its own."""
 
     bucket: pulumi.Output[str]
+    arn: pulumi.Output[str]
     ready: pulumi.Resource
     """The policy that lets logs in; who logs waits for it, or AWS refuses the bucket."""
 
     def __init__(
-        self, name: str, args: LogBucketArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("firstbell:log_bucket:LogBucket", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        tags = dict(args.tags)
-        bucket = aws.s3.Bucket(name, force_destroy=not args.protected, tags=tags, opts=child)
-        closed = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
-        aws.s3.BucketOwnershipControls(
-            name,
-            bucket=bucket.id,
-            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child,
-        )
-        # Load balancers cannot log to a bucket whose key is a customer's. ELB user guide, "Enable
-        # access logs".
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.id,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=(
-                        aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                            sse_algorithm="AES256"
-                        )
-                    )
-                )
-            ],
-            opts=child,
-        )
-        aws.s3.BucketVersioning(
-            name,
-            bucket=bucket.id,
-            versioning_configuration={"status": "Enabled"},
-            opts=child,
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket.id,
-            rules=[
-                {
-                    "id": "expire",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "expiration": {"days": args.keep_days},
-                    "noncurrent_version_expiration": {"noncurrent_days": LEFTOVER_DAYS},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": LEFTOVER_DAYS},
-                }
-            ],
-            opts=child,
-        )
-        self.ready = aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.id,
-            policy=pulumi.Output.json_dumps(_policy(bucket.arn)),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed]),
-        )
-        aws.s3.BucketLogging(
-            name,
-            bucket=bucket.id,
-            target_bucket=bucket.id,
-            target_prefix=OWN_PREFIX,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.ready]),
-        )
-        self.bucket = bucket.bucket
-        self.register_outputs({"bucket": bucket.bucket})
+        closed = ClosedBucket(name, args, pulumi.ResourceOptions(parent=self))
+        self.ready = closed.let_in(_writers(closed.arn))
+        closed.log_to(closed.name, OWN_PREFIX, self.ready)
+        self.bucket, self.arn = closed.name, closed.arn
+        self.register_outputs({"bucket": closed.name})
 
 
-def _policy(arn: pulumi.Output[str]) -> dict[str, object]:
-    """Who may write here, and nobody without TLS."""
-    objects = arn.apply(lambda arn: f"{arn}/*")
-    writers = {
-        "logdelivery.elasticloadbalancing.amazonaws.com": arn.apply(
-            lambda arn: f"{arn}/{BALANCER_PREFIX}/AWSLogs/*"
-        ),
-        "logging.s3.amazonaws.com": objects,
+def _writers(arn: pulumi.Output[str]) -> list[dict[str, Any]]:
+    """Who may write here, and where."""
+    places = {
+        "logdelivery.elasticloadbalancing.amazonaws.com": f"{BALANCER_PREFIX}/AWSLogs/*",
+        "delivery.logs.amazonaws.com": f"{CDN_PREFIX}/*",
+        "logging.s3.amazonaws.com": "*",
     }
-    allow = [
+    return [
         {
             "Effect": "Allow",
             "Principal": {"Service": service},
             "Action": "s3:PutObject",
-            "Resource": resource,
+            "Resource": arn.apply(lambda arn, place=place: f"{arn}/{place}"),
         }
-        for service, resource in writers.items()
+        for service, place in places.items()
     ]
-    deny = {
-        "Effect": "Deny",
-        "Principal": {"AWS": "*"},
-        "Action": "s3:*",
-        "Resource": [arn, objects],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return {"Version": "2012-10-17", "Statement": [*allow, deny]}

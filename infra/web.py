@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from infra.applications import NodeArgs, Surroundings, user_data
 from infra.fleet import Fleet, FleetArgs
+from infra.origin_key import HEADER
 from infra.season.plan import Bounds
 from infra.settings.tiers import TierSettings
 
@@ -40,6 +41,8 @@ class WebTierArgs:
     balancer_security_group_id: pulumi.Input[str]
     surroundings: Surroundings
     tags: Mapping[str, str]
+    origin_keys: Sequence[pulumi.Input[str]] = ()
+    """One of them has to come with each request; without any, whoever asks is served."""
 
 
 class WebTier(pulumi.ComponentResource):
@@ -48,6 +51,7 @@ class WebTier(pulumi.ComponentResource):
     group_name: pulumi.Output[str]
     target_group_arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
+    rule: pulumi.Resource
 
     def __init__(
         self, name: str, args: WebTierArgs, opts: pulumi.ResourceOptions | None = None
@@ -58,7 +62,7 @@ class WebTier(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags) | {"tier": args.tier}
         target_group = self._target_group()
-        rule = self._listener_rule(target_group)
+        rule = self.rule = self._listener_rule(target_group)
         fleet = self._fleet(target_group)
         self._ways_in(fleet)
         self._target_tracking(fleet, target_group, rule)
@@ -173,6 +177,14 @@ class WebTier(pulumi.ComponentResource):
                     )
                 )
             )
+        if args.origin_keys:
+            conditions.append(
+                aws.lb.ListenerRuleConditionArgs(
+                    http_header=aws.lb.ListenerRuleConditionHttpHeaderArgs(
+                        http_header_name=HEADER, values=list(args.origin_keys)
+                    )
+                )
+            )
         return aws.lb.ListenerRule(
             self._name,
             listener_arn=args.listener_arn,
@@ -182,7 +194,9 @@ class WebTier(pulumi.ComponentResource):
                 aws.lb.ListenerRuleActionArgs(type="forward", target_group_arn=target_group.arn)
             ],
             tags=self._tags,
-            opts=self._child,
+            opts=pulumi.ResourceOptions(
+                parent=self, additional_secret_outputs=["conditions"] if args.origin_keys else []
+            ),
         )
 
     def _target_tracking(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from infra.checks import addresses, certificate, connections, hardware, quotas, rules
+from infra.checks import addresses, certificate, connections, hardware, names, quotas, rules
 from infra.checks.base import Findings, Subject
 from infra.errors import Problems
 from infra.season.plan import PlanTarget
@@ -25,6 +25,7 @@ _CHECKS: Final = (
     certificate.check,
     hardware.check,
     rules.check,
+    names.check,
 )
 
 

@@ -14,18 +14,22 @@ from infra.settings.balancer import BalancerSettings
 from infra.settings.base import Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
+from infra.settings.dns import DnsSettings
+from infra.settings.edge import EdgeSettings
 from infra.settings.files import FilesSettings
 from infra.settings.firewall import FirewallSettings
 from infra.settings.fleet import FleetSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.quotas import QuotaSettings
-from infra.settings.tiers import TierSettings
+from infra.settings.tiers import MAX_CONDITION_VALUES_PER_RULE, TierSettings
 from infra.settings.workers import WorkerSettings
 
 PLATFORM: Final = "firstbell:platform"
 # What a season calls the other parts of the platform: no tier may have such a name.
 SEASON_NAMES: Final = frozenset({"database", "cache", "workers", "balancer"})
 
+# Values of the origin key that are valid at a time.
+ORIGIN_KEYS: Final = 2
 # Moodle's session cookie as long as `sessioncookie` is not set. Moodle, config-dist.php.
 MOODLE_COOKIE: Final = "MoodleSession"
 
@@ -40,12 +44,14 @@ class PlatformSettings(Settings):
     certificate_arn: str | None = Field(
         None,
         pattern=r"^arn:aws[\w-]*:acm:",
-        description="An issued certificate for the domain, in the stack's Region; needed on AWS. "
-        "On the local cloud one is requested where it is left out.",
+        description="An issued certificate for the domain and the tiers' hosts, in the stack's "
+        "Region. Where it is left out one is requested; AWS needs dns then, to validate it.",
     )
     owner: str = Field("platform", description="The tag `owner` of every resource.")
     account: AccountSettings = AccountSettings.model_validate({})
     network: NetworkSettings = NetworkSettings.model_validate({})
+    dns: DnsSettings | None = None
+    edge: EdgeSettings | None = None
     firewall: FirewallSettings = FirewallSettings.model_validate({})
     balancer: BalancerSettings = BalancerSettings.model_validate({})
     tiers: dict[Name, TierSettings] = Field(
@@ -59,12 +65,27 @@ class PlatformSettings(Settings):
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The site's names: the domain, then the tiers' hosts."""
+        hosts = (host.lower() for tier in self.tiers.values() for host in tier.hosts)
+        return tuple(dict.fromkeys((self.domain, *hosts)))
+
+    @property
+    def default_root_object(self) -> str:
+        """What the bare address asks for behind the CDN."""
+        given = self.edge and self.edge.default_root_object
+        return given or ("index.php" if self._runs_moodle else "index.html")
+
+    @property
+    def _runs_moodle(self) -> bool:
+        return any(tier.application.kind == "moodle" for tier in self.tiers.values())
+
+    @property
     def session_cookie(self) -> str | None:
         """The cookie that tells sessions apart, where it is known."""
         if self.firewall.session_cookie is not None:
             return self.firewall.session_cookie
-        moodle = any(tier.application.kind == "moodle" for tier in self.tiers.values())
-        return MOODLE_COOKIE if moodle else None
+        return MOODLE_COOKIE if self._runs_moodle else None
 
     @property
     def fleets(self) -> dict[str, FleetSettings]:
@@ -93,6 +114,8 @@ def problems_between_parts(
     if with_all_tiers:
         yield from _not_one_default_tier(platform)
     yield from _rules_in_common(platform)
+    if platform.edge is not None:
+        yield from _no_room_for_the_key(platform)
 
 
 def _names_of_the_season(platform: PlatformSettings) -> Iterator[Problem]:
@@ -123,6 +146,21 @@ def _not_one_default_tier(platform: PlatformSettings) -> Iterator[Problem]:
             if catch_all
             else "add a tier without hosts and paths, or take them out of one",
         )
+
+
+def _no_room_for_the_key(platform: PlatformSettings) -> Iterator[Problem]:
+    """Behind the CDN every listener rule asks for the origin key, the old one or the new."""
+    room = MAX_CONDITION_VALUES_PER_RULE - ORIGIN_KEYS
+    for name, tier in platform.tiers.items():
+        values = tier.condition_values
+        if values > room:
+            yield Problem(
+                f"{PLATFORM}/tiers/{name}",
+                f"its rule needs {values} values (hosts, paths, the header of takes_requests: "
+                f"false); behind the edge, whose two keys stand in each rule, AWS's "
+                f"{MAX_CONDITION_VALUES_PER_RULE} leave {room}",
+                "use wildcards, or another tier",
+            )
 
 
 def _rules_in_common(platform: PlatformSettings) -> Iterator[Problem]:

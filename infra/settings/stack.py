@@ -168,11 +168,12 @@ def _problems_between_parts(
     """What is wrong although each part is right by itself; `broken` are the parts left out."""
     whole = not any(where.startswith(f"{PLATFORM}/tiers") for where in broken)
     yield from problems_between_parts(platform, with_all_tiers=whole)
-    if cloud == "aws" and platform.certificate_arn is None:
+    if cloud == "aws" and platform.certificate_arn is None and platform.dns is None:
         yield Problem(
             f"{PLATFORM}/certificate_arn",
             "is missing, and AWS takes no listener without an issued certificate",
-            "request one for the domain in ACM, validate it, and give its ARN",
+            "request one for the domain in ACM, validate it, and give its ARN; or give dns with "
+            "the domain's zone in Route 53, where firstbell validates one",
         )
     if isinstance(region, str):
         yield from _problems_with_hardware(platform, region, local=cloud == "local")

@@ -111,6 +111,11 @@ class TierSettings(FleetSettings):
         return self
 
     @property
+    def condition_values(self) -> int:
+        """How many values its listener rule has; without hosts and paths it takes /*."""
+        return max(len(self.hosts) + len(self.paths), 1) + (not self.takes_requests)
+
+    @property
     def rule(self) -> tuple[frozenset[str], frozenset[str]]:
         """What it claims: hosts are alike whatever their case."""
         return frozenset(host.lower() for host in self.hosts), frozenset(self.paths)

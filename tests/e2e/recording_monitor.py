@@ -38,6 +38,7 @@ PASSWORD = "a-password-that-nobody-may-see"
 # What AWS answers to the functions that the program calls.
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": "zones"},
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"id": "pl-0123456789abcdef0"},
     "aws:secretsmanager/getRandomPassword:getRandomPassword": {
         "randomPassword": PASSWORD,
         "id": "password",

@@ -60,7 +60,25 @@ def _random_password(cloud: Cloud, given: Properties) -> dict[str, Any]:
     }
 
 
+def _managed_prefix_list(cloud: Cloud, given: Properties) -> dict[str, Any]:
+    named = [{"Name": "prefix-list-name", "Values": [given["name"]]}]
+    answer = cloud.call("ec2", "describe_managed_prefix_lists", Filters=named)
+    (found,) = answer["PrefixLists"]
+    return given | {
+        "id": found["PrefixListId"],
+        "arn": found["PrefixListArn"],
+        "addressFamily": found.get("AddressFamily", ""),
+        "entries": [],
+        "maxEntries": found.get("MaxEntries", 0),
+        "ownerId": found["OwnerId"],
+        "region": cloud.region,
+        "tags": {},
+        "version": found.get("Version", 0),
+    }
+
+
 FUNCTIONS: Final[dict[str, Callable[[Cloud, Properties], dict[str, Any]]]] = {
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": _managed_prefix_list,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:index/getRegion:getRegion": _region,

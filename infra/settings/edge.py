@@ -1,0 +1,58 @@
+"""`edge`: CloudFront before the load balancer."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import Field, field_validator
+
+from infra.settings.base import Settings
+
+# Cache behaviours a distribution: 75 (adjustable), one of which is the error page's. CloudFront
+# developer guide, "Quotas".
+MAX_STATIC_PATHS: Final = 74
+
+
+class EdgeSettings(Settings):
+    """CloudFront with a web ACL of its own; the balancer then takes requests from it alone."""
+
+    certificate_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[\w-]*:acm:",
+        description="Of us-east-1, for the domain and the tiers' hosts; requested where left out.",
+    )
+    default_root_object: str | None = Field(
+        None,
+        pattern=r"^[^/]+$",
+        description="What the bare address asks the application for: index.php with Moodle, else "
+        "index.html.",
+    )
+    static_paths: tuple[str, ...] = Field(
+        (),
+        max_length=MAX_STATIC_PATHS,
+        description="Patterns of paths that are the same for everybody and may be cached, by host "
+        "and query, as long as the application says (an hour where it says nothing).",
+    )
+    price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = Field(
+        "PriceClass_100", description="Where it answers from: 100 is Europe and North America."
+    )
+    key_number: int = Field(
+        1,
+        ge=1,
+        description="Of the secret that proves to the load balancer that a request came through "
+        "the CDN. Raise it by one to change the secret: the one before stays valid until the next "
+        "time.",
+    )
+
+    @field_validator("static_paths")
+    @classmethod
+    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not path.startswith("/") or path in ("/", "/*"):
+                raise ValueError(
+                    f"{path!r} is no pattern of static paths: begin it with / and name a part of "
+                    "the site, for example /theme/*"
+                )
+        if len(set(value)) < len(value):
+            raise ValueError("two patterns are the same")
+        return value
