@@ -89,7 +89,8 @@ class Balancer(pulumi.ComponentResource):
             opts=child,
         )
         aws.vpc.SecurityGroupIngressRule(
-            f"{name}-balancer-https",
+            # A rule of its own kind: AWS changes none from a range to a prefix list.
+            f"{name}-balancer-{'https' if args.visitors is None else 'cdn'}",
             security_group_id=group.id,
             description="HTTPS",
             ip_protocol="tcp",

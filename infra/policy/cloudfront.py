@@ -22,6 +22,7 @@ from infra.policy.base import (
 from infra.policy.s3 import BUCKET
 
 DISTRIBUTION: Final = "aws:cloudfront/distribution:Distribution"
+LOG_SOURCE: Final = "aws:cloudwatch/logDeliverySource:LogDeliverySource"
 
 # The security policies that CloudFront recommends for certificates of one's own. CloudFront
 # developer guide, "Supported protocols and ciphers between viewers and CloudFront".
@@ -66,10 +67,22 @@ def _fails_over(distribution: Resource) -> Faults:
         yield Fault("originGroups", len(groups), "add a group of two origins")
 
 
-def _logs_requests(distribution: Resource) -> Faults:
-    """AWS evaluates standard logging (legacy) alone, which `loggingConfig` is."""
-    if not distribution.get("loggingConfig.bucket"):
-        yield Fault("loggingConfig.bucket", None, "log to a bucket")
+def _logs_requests(distribution: Resource, stack: Stack) -> Faults:
+    """By either kind of standard logging.
+
+    AWS looks at the older one alone (`loggingConfig`), which needs a bucket with ACLs, against
+    S3.12; the newer one is a delivery of logs.
+    """
+    if distribution.get("loggingConfig.bucket"):
+        return
+    if not stack.naming(distribution, "resourceArn", LOG_SOURCE, where=_of_requests):
+        yield Fault(
+            "log", None, "deliver its log (cloudwatch.LogDeliverySource with ACCESS_LOGS)"
+        )
+
+
+def _of_requests(source: Resource) -> bool:
+    return source.peek("logType") == "ACCESS_LOGS"
 
 
 def _has_web_acl(distribution: Resource) -> Faults:
@@ -163,7 +176,7 @@ CONTROLS: Final[tuple[Control, ...]] = (
         (DISTRIBUTION,),
         _fails_over,
     ),
-    ResourceControl(
+    StackControl(
         "CloudFront.5",
         "CloudFront distributions should have logging enabled",
         (DISTRIBUTION,),

@@ -98,8 +98,9 @@ def test_the_balancer_takes_requests_from_the_cdn_alone(stack: Stack) -> None:
     (listener,) = made.of_type("aws:lb/listener:Listener").values()
     assert listener["defaultActions"][0]["fixedResponse"]["statusCode"] == "403"
     ingress = made.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
-    assert ingress["tiny-balancer-https"]["prefixListId"] == "pl-0123456789abcdef0"
-    assert "cidrIpv4" not in ingress["tiny-balancer-https"]
+    assert ingress["tiny-balancer-cdn"]["prefixListId"] == "pl-0123456789abcdef0"
+    assert "cidrIpv4" not in ingress["tiny-balancer-cdn"]
+    assert "tiny-balancer-https" not in ingress
 
 
 def test_the_key_changes_without_a_moment_in_which_a_request_is_refused(stack: Stack) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from infra.policy.base import UNKNOWN, Resource, Stack, Verdict, evaluate, source
 from infra.policy.catalogue import CONTROLS, NOT_APPLICABLE
+from infra.policy.cloudfront import LOG_SOURCE
 from infra.policy.report import Status, judge_stack
 from tests.infra.policy import sound
 from tests.infra.policy.twins import TWINS
@@ -90,6 +91,19 @@ def test_a_value_that_is_not_known_yet_never_passes(control: str) -> None:
     assert hides is not None
     report = judge_stack("test", Stack(hides(sound.applied())), ())
     assert report.status(BY_ID[control]) is Status.UNDETERMINED
+
+
+def test_a_distribution_may_log_by_a_delivery_which_needs_no_bucket_with_acls() -> None:
+    def verdict(**source: object) -> Verdict:
+        cdn = sound.resource(sound.CDN, "cdn")
+        other = sound.resource(LOG_SOURCE, "log", **source)
+        (finding,) = evaluate([BY_ID["CloudFront.5"]], Stack([cdn, other]))
+        return finding.verdict
+
+    arn = sound.arn(sound.CDN, "cdn")
+    assert verdict(logType="ACCESS_LOGS", resourceArn=arn) is Verdict.PASSED
+    assert verdict(logType="ACCESS_LOGS", resourceArn=arn + "2") is Verdict.FAILED
+    assert verdict(logType="CONNECTION_LOGS", resourceArn=arn) is Verdict.FAILED
 
 
 def test_rules_of_a_web_acl_that_are_given_as_json_are_judged_as_well() -> None:

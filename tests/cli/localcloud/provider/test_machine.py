@@ -14,6 +14,7 @@ from cli.localcloud.provider.schema import FILE, generate, render, schema_of
 from cli.localcloud.provider.values import UNKNOWN, Comparison, coerce, decode, encode
 from tests.cli.localcloud.provider.conftest import REGION
 
+WEB_ACL_LOGGING = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration"
 SUBNET = "aws:ec2/subnet:Subnet"
 SCHEDULE = "aws:autoscaling/schedule:Schedule"
 TARGETS = "aws:lb/targetGroup:TargetGroup"
@@ -190,6 +191,16 @@ def test_a_preview_leaves_unknown_what_only_aws_can_tell(cloud: Cloud) -> None:
     assert id == ""
     assert (outputs["arn"], outputs["vpcId"]) == (UNKNOWN, UNKNOWN)
     assert (outputs["cidrBlock"], outputs["tagsAll"]) == ("10.0.0.0/24", {"a": "b"})
+
+
+def test_a_list_of_what_is_not_known_yet_is_not_taken_for_an_empty_one(cloud: Cloud) -> None:
+    machine = _machine(cloud, WEB_ACL_LOGGING)
+    given: dict[str, Any] = {"resourceArn": UNKNOWN, "logDestinationConfigs": [UNKNOWN]}
+    inputs, _ = _check(machine, given)
+    machine.create(inputs, preview=True)
+    inputs, _ = _check(machine, {"resourceArn": "arn:aws:wafv2:a", "logDestinationConfigs": []})
+    with pytest.raises(ResourceError, match="LogDestinationConfigs: is required"):
+        machine.create(inputs, preview=True)
 
 
 def test_a_preview_refuses_what_aws_would_refuse(cloud: Cloud) -> None:
