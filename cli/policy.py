@@ -6,13 +6,14 @@ was computed; the state has both. What the engine does not know yet stays unknow
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from infra.errors import FirstbellError, InputError, Problem, Problems
 from infra.policy import exceptions
-from infra.policy.base import Finding, Resource, Stack, is_unknown
+from infra.policy.base import UNKNOWN, Finding, Resource, Stack, is_unknown
 from infra.policy.exceptions import PolicyException
 from infra.policy.report import Report, judge_stack, violation_json
 
@@ -78,11 +79,30 @@ def _resource(urn: str, properties: Mapping[str, Any], named: object) -> Resourc
         urn,
         urn.split("::")[2].rsplit("$", 1)[-1],
         urn.rsplit("::", 1)[-1],
-        properties,
+        _readable(properties),
         {key: frozenset(urns or ()) for key, urns in named.items()}
         if isinstance(named, Mapping)
         else {},
     )
+
+
+def _readable(value: Any) -> Any:
+    """A value without the engine's wrapping of secrets; one that it does not show is unknown.
+
+    What holds a secret anywhere is wrapped as a whole: a distribution's origins, for one header.
+    """
+    match value:
+        case {"4dabf18193072939515e22adb298388d": _, **secret}:
+            plain = secret.get("plaintext")
+            return UNKNOWN if plain is None else _readable(json.loads(plain))
+        case Mapping():
+            return {key: _readable(inner) for key, inner in value.items()}
+        case list():
+            return [_readable(inner) for inner in value]
+        case "[secret]":
+            return UNKNOWN
+        case _:
+            return value
 
 
 def judge(stack: str, resources: Sequence[Resource], allowed: Sequence[PolicyException]) -> Report:

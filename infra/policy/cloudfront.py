@@ -76,9 +76,7 @@ def _logs_requests(distribution: Resource, stack: Stack) -> Faults:
     if distribution.get("loggingConfig.bucket"):
         return
     if not stack.naming(distribution, "resourceArn", LOG_SOURCE, where=_of_requests):
-        yield Fault(
-            "log", None, "deliver its log (cloudwatch.LogDeliverySource with ACCESS_LOGS)"
-        )
+        yield Fault("log", None, "deliver its log (cloudwatch.LogDeliverySource with ACCESS_LOGS)")
 
 
 def _of_requests(source: Resource) -> bool:

@@ -56,6 +56,19 @@ def as_state(resources: list[Resource]) -> list[dict[str, Any]]:
     ]
 
 
+def test_what_is_wrapped_as_a_secret_is_judged_and_what_is_hidden_is_left_open() -> None:
+    """A header of a distribution's origin is a secret, and the engine wraps all origins."""
+    (cdn,) = (each for each in as_state(sound.applied()) if each["type"] == sound.CDN)
+    origins = cdn["inputs"]["origins"]
+    wrapped = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+    cdn["inputs"]["origins"] = wrapped | {"plaintext": json.dumps(origins)}
+    assert policy.recorded([cdn])[0].properties["origins"] == origins
+    cdn["inputs"]["origins"] = wrapped | {"ciphertext": "v1:0"}
+    assert policy.recorded([cdn])[0].properties["origins"] == UNKNOWN
+    (planned,) = policy.planned({cdn["urn"]: {"origins": "[secret]"}}, {})
+    assert planned.properties["origins"] == UNKNOWN
+
+
 def test_a_new_stacks_plan_is_judged_as_far_as_it_is_known(stacks: Path) -> None:
     new = sound.planned(sound.applied())
     report = policy.judge("test", policy.planned(*as_plan(new)), [])
