@@ -74,22 +74,16 @@ class ClosedBucket(pulumi.ComponentResource):
         aws.s3.BucketVersioning(
             name, bucket=bucket.id, versioning_configuration={"status": "Enabled"}, opts=child
         )
-        expiration = {"expiration": {"days": args.keep_days}} if args.keep_days else {}
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket.id,
-            rules=[
-                {
-                    "id": "expire",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    **expiration,
-                    "noncurrent_version_expiration": {"noncurrent_days": LEFTOVER_DAYS},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": LEFTOVER_DAYS},
-                }
-            ],
-            opts=child,
-        )
+        rule: aws.s3.BucketLifecycleConfigurationRuleArgsDict = {
+            "id": "expire",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "noncurrent_version_expiration": {"noncurrent_days": LEFTOVER_DAYS},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": LEFTOVER_DAYS},
+        }
+        if args.keep_days is not None:
+            rule["expiration"] = {"days": args.keep_days}
+        aws.s3.BucketLifecycleConfiguration(name, bucket=bucket.id, rules=[rule], opts=child)
         self.name, self.arn = bucket.bucket, bucket.arn
         self.domain_name = bucket.bucket_regional_domain_name
         self.register_outputs({"bucket": bucket.bucket})

@@ -223,14 +223,14 @@ class Edge(pulumi.ComponentResource):
     def _static(self) -> list[aws.cloudfront.DistributionOrderedCacheBehaviorArgs]:
         if not self._args.settings.static_paths:
             return []
-        key = aws.cloudfront.CachePolicyParametersInCacheKeyAndForwardedToOriginArgs(
-            cookies_config={"cookie_behavior": "none"},
+        key: aws.cloudfront.CachePolicyParametersInCacheKeyAndForwardedToOriginArgsDict = {
+            "cookies_config": {"cookie_behavior": "none"},
             # Tenants share the balancer: without the host one would get another's files.
-            headers_config={"header_behavior": "whitelist", "headers": {"items": ["Host"]}},
-            query_strings_config={"query_string_behavior": "all"},
-            enable_accept_encoding_brotli=True,
-            enable_accept_encoding_gzip=True,
-        )
+            "headers_config": {"header_behavior": "whitelist", "headers": {"items": ["Host"]}},
+            "query_strings_config": {"query_string_behavior": "all"},
+            "enable_accept_encoding_brotli": True,
+            "enable_accept_encoding_gzip": True,
+        }
         policy = aws.cloudfront.CachePolicy(
             f"{self._name}-static",
             name=f"{self._name}-static",
