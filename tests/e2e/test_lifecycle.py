@@ -55,9 +55,10 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
 
     found = preview(klass="db.r6g.xlarge")
     assert "with a restart" in found["ClusterInstance small-database-writer"]
-    found = preview(image="ami-0fedcba9876543210", instance="m6i.large")
-    assert "a new version" in found["LaunchTemplate small-web"]
-    assert "Group small-web" in found
+    for change in ({"image": "ami-0fedcba9876543210"}, {"instance": "m6i.large"}):
+        found = preview(**change)
+        assert found["Group small-web"].startswith("rolling"), change
+        assert "a new version" in found["LaunchTemplate small-web"], change
     found = preview(zones="3")
     assert found["SubnetGroup small-database"].startswith("in place")
     found = preview(version="17")
@@ -91,7 +92,17 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     write(file, name="school", tier="site")
     firstbell("up", "-s", "small")
 
+    # Its buckets hold objects, versions of them and markers of deleted ones.
+    s3 = firstbell.client("s3")
+    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    assert buckets
+    for bucket in buckets:
+        for key in ("kept", "kept", "deleted"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"a log")
+        s3.delete_object(Bucket=bucket, Key="deleted")
+
     # Protection is on: on the local cloud it is lifted, and a second life ends as well.
     said = firstbell("destroy", "-s", "small", "--yes").stderr
     assert "on the local cloud protection is lifted: small, small-database" in said
     assert clusters(firstbell) == []
+    assert s3.list_buckets()["Buckets"] == []

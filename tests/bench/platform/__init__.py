@@ -1,0 +1,1 @@
+"""The platform's benchmark: stacks through their lives, growth with tiers, lines of provider."""
