@@ -13,7 +13,7 @@ config:
   firstbell:platform:
     domain: lms.example.org
     network: {{nat: single, zones: {zones}, cidr: {cidr}}}
-    tiers: {{{tier}: {{min: 1, image: {image}, instance_types: [{instance}]}}}}
+    tiers: {{{tier}: {{min: 1, image: {image}, instance_types: [{instance}, m5.large]}}}}
     database: {{version: "{version}", instance_class: {klass}, name: {name}}}
 """
 DEFAULTS = {

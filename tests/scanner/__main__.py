@@ -1,4 +1,4 @@
-"""`python -m tests.scanner`: apply the demo to a local cloud of its own and scan it."""
+"""`python -m tests.scanner`: apply the demo with every part to its own local cloud, and scan it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.paths import PROJECT_ROOT
-
 
 def main() -> int:
     """Print what is wrong; 1 when something is."""
     with tempfile.TemporaryDirectory(prefix="firstbell-scan-") as folder:
         os.environ["FIRSTBELL_HOME"] = str(Path(folder) / "home")
-        os.environ["FIRSTBELL_STACKS"] = str(PROJECT_ROOT / "stacks")
+        os.environ["FIRSTBELL_STACKS"] = str(Path(folder) / "stacks")
         from cli.localcloud import server
         from tests.scanner import applied, known, prowler
 
+        applied.write_stacks(Path(folder) / "stacks")
         try:
             cloud, requests = applied.demo(Path(folder))
             failed, looked_at = prowler.scan(cloud, Path(folder))
