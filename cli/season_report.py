@@ -188,7 +188,7 @@ def drawing(curve: Curve) -> Drawing:
         median=None if curve.median is None else _path(curve.median, top),
         floor=_path(curve.floor, top),
         serving=_path(curve.serving, top),
-        left=tuple((_y(top * share, top), f"{top * share:,.0f}") for share in (0, 0.5, 1)),
+        left=tuple((_y(top * share, top), f"{top * share:,g}") for share in (0, 0.5, 1)),
         hours=tuple(
             (round(LEFT + hour * 60 / minutes * WIDTH, 1), f"{hour:02}")
             for hour in range(0, minutes // 60 + 1, 4)
@@ -197,9 +197,9 @@ def drawing(curve: Curve) -> Drawing:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 and 10 times a power of ten."""
+    """The next even step of a power of ten, whose half is a round figure as well."""
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value)
+    return next(step * power for step in (1, 1.2, 1.6, 2, 3, 4, 6, 8, 10) if step * power >= value)
 
 
 def _path(line: Floats, top: float) -> str:

@@ -19,6 +19,13 @@ demand: Final = click.option(
     metavar="[MARKET=]CSV",
     help="The load that came; without a market, the whole site's.",
 )
+LEGEND: Final = (
+    "bad: minutes that violate the SLO (demand above the hard limit of what serves);",
+    "hot: minutes above target utilisation; lost: requests not served in their",
+    "minute; hours: of units; best: the clairvoyant optimum; over, under: unit-hours",
+    "beyond it and short of it.",
+)
+
 chart: Final = click.option(
     "--chart",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -53,11 +60,11 @@ def show(targets: Sequence[TargetBacktest], title: str) -> None:
             f"{target.target}: {title}",
             [
                 "way",
-                "SLO-violation minutes",
-                "minutes above target",
-                "unserved",
-                "unit-hours",
-                "of the optimum",
+                "bad min",
+                "hot min",
+                "lost",
+                "hours",
+                "× best",
                 "over",
                 "under",
             ],
@@ -66,7 +73,7 @@ def show(targets: Sequence[TargetBacktest], title: str) -> None:
                     row.name,
                     f"{row.violation_minutes:,}",
                     f"{row.minutes_above_target:,}",
-                    f"{row.unserved_share:.4%}",
+                    f"{row.unserved_share:.2%}",
                     f"{row.instance_hours:,.0f}",
                     f"{row.ratio_to_optimum:.2f}",
                     f"{row.over_hours:,.0f}",
@@ -75,3 +82,5 @@ def show(targets: Sequence[TargetBacktest], title: str) -> None:
                 for row in target.rows
             ],
         )
+    for line in LEGEND:
+        render.text(line)
