@@ -48,6 +48,7 @@ class Backup(pulumi.ComponentResource):
     """A vault, a plan with daily and monthly backups, and a monthly restore test."""
 
     vault_arn: pulumi.Output[str]
+    vault_name: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: BackupArgs, opts: pulumi.ResourceOptions | None = None
@@ -61,6 +62,7 @@ class Backup(pulumi.ComponentResource):
         if args.settings.restore_test:
             self._restore_test(vault)
         self.vault_arn = vault.arn
+        self.vault_name = vault.name
         self.register_outputs({"vault": vault.name})
 
     def _plan(self, vault: aws.backup.Vault) -> None:

@@ -51,6 +51,7 @@ class Cache(pulumi.ComponentResource):
 
     port: int = PORT
     security_group_id: pulumi.Output[str]
+    group_id: pulumi.Output[str]
     resource_id: pulumi.Output[str] | None
     """The scalable target's, where replicas come and go."""
     outputs: pulumi.Output[dict[str, object]]
@@ -72,6 +73,7 @@ class Cache(pulumi.ComponentResource):
         secret = self._secret()
         group = self._replication_group(security, self._users(secret))
         self.security_group_id = security.id
+        self.group_id = group.replication_group_id
         self.resource_id = self._scalable_target(group) if args.settings.scales else None
         shards = args.settings.cluster_mode
         self.outputs = pulumi.Output.from_input(

@@ -1,4 +1,5 @@
-"""Composes the components, in reading order: network, data, balancer, web tiers, schedule."""
+"""Composes the components, in reading order: network, data, balancer, web tiers, what is seen of
+them, schedule."""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from infra.log_bucket import LogBucket
 from infra.names import Names, NamesArgs
 from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
+from infra.observability import MetricNames, Observability, ObservabilityArgs, watch
 from infra.origin_key import HEADER, OriginKey, OriginKeyArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
 from infra.scheduling import Season, kind_at, read_season_of
@@ -128,7 +130,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             backup_tags={BACKUP_TAG: stack},
         ),
     )
-    Backup(
+    backup = Backup(
         f"{stack}-backup",
         BackupArgs(
             settings=platform.backup,
@@ -267,6 +269,34 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    seen = Observability(
+        f"{stack}-observability",
+        ObservabilityArgs(
+            stack=stack,
+            region=settings.region,
+            season=settings.season,
+            settings=platform.observability,
+            watched=watch(
+                platform,
+                season.targets,
+                MetricNames(
+                    balancer=balancer.arn_suffix,
+                    vault=backup.vault_name,
+                    cluster=database.cluster_identifier,
+                    groups={name: group.group_name for name, group in groups.items()},
+                    target_groups={name: tier.target_group_suffix for name, tier in tiers.items()},
+                    queues={
+                        name: (group.queue_name, group.failed_queue_name)
+                        for name, group in workers.items()
+                        if group.queue_name is not None and group.failed_queue_name is not None
+                    },
+                    cache=cache and cache.group_id,
+                ),
+            ),
+            topic_arn=notices.topic_arn,
+            tags=tags,
+        ),
+    )
     scalable = {"database": database.resource_id}
     if cache is not None and cache.resource_id is not None:
         scalable["cache"] = cache.resource_id
@@ -281,6 +311,10 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             "tiers": {
                 name: {"group": tier.group_name, "target_group": tier.target_group_arn}
                 for name, tier in tiers.items()
+            },
+            "observability": {
+                "dashboard": seen.dashboard_name,
+                "topic_arn": notices.topic_arn,
             },
         }
         | (

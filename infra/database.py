@@ -65,6 +65,7 @@ class Database(pulumi.ComponentResource):
     security_group_id: pulumi.Output[str]
     port: int
     arn: pulumi.Output[str]
+    cluster_identifier: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     """Where applications write: the proxy where there is one."""
     outputs: pulumi.Output[dict[str, object]]
@@ -90,6 +91,7 @@ class Database(pulumi.ComponentResource):
         self._event_subscriptions()
         self.resource_id = target.resource_id
         self.arn = cluster.arn
+        self.cluster_identifier = cluster.cluster_identifier
         self.endpoint = proxy.endpoint if proxy else cluster.endpoint
         self.outputs = pulumi.Output.from_input(
             {

@@ -10,7 +10,34 @@ import pulumi
 import pulumi_aws as aws
 
 # The services that may publish, each for this account alone.
-PUBLISHERS: Final = ("events.rds.amazonaws.com",)
+PUBLISHERS: Final = (
+    "budgets.amazonaws.com",
+    "cloudwatch.amazonaws.com",
+    "events.rds.amazonaws.com",
+)
+# What the account's own policies may hand out of the key, named one by one.
+KEY_ADMINISTRATION: Final = (
+    "kms:CancelKeyDeletion",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListKeyPolicies",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateKeyDescription",
+)
+# What whoever publishes to an encrypted topic needs. SNS developer guide, "Enable compatibility
+# between event sources from AWS services and encrypted topics".
+KEY_USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+# The least that AWS takes; a message lives in the topic for minutes.
+KEY_DELETION_DAYS: Final = 7
 
 
 @dataclass(frozen=True)
@@ -30,7 +57,9 @@ class Notices(pulumi.ComponentResource):
     ) -> None:
         super().__init__("firstbell:notices:Notices", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        topic = aws.sns.Topic(name, tags=dict(args.tags), opts=child)
+        topic = aws.sns.Topic(
+            name, kms_master_key_id=self._key(name, args).arn, tags=dict(args.tags), opts=child
+        )
         policy = aws.sns.TopicPolicy(
             name,
             arn=topic.arn,
@@ -53,3 +82,37 @@ class Notices(pulumi.ComponentResource):
         # Who sends to the topic waits until it may.
         self.topic_arn = policy.arn
         self.register_outputs({"topic_arn": topic.arn})
+
+    def _key(self, name: str, args: NoticesArgs) -> aws.kms.Key:
+        """A key of the stack's own: SNS's (alias/aws/sns) keeps CloudWatch, RDS and Budgets out,
+        and what they send is lost without a word."""
+        account = aws.get_caller_identity_output(
+            opts=pulumi.InvokeOutputOptions(parent=self)
+        ).account_id
+        statements = [
+            {
+                "Sid": "ThisAccountAdministers",
+                "Effect": "Allow",
+                "Principal": {"AWS": account.apply(lambda id: f"arn:aws:iam::{id}:root")},
+                "Action": [*KEY_ADMINISTRATION, *KEY_USE],
+                "Resource": "*",
+            },
+            {
+                "Sid": "PublishersUse",
+                "Effect": "Allow",
+                "Principal": {"Service": list(PUBLISHERS)},
+                "Action": list(KEY_USE),
+                "Resource": "*",
+                # For whom they ask the topic's policy checks; what KMS is told of it differs from
+                # service to service, and a condition that is not met loses messages silently.
+            },
+        ]
+        return aws.kms.Key(
+            name,
+            description=f"What is sent to {name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=KEY_DELETION_DAYS,
+            policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements}),
+            tags=dict(args.tags),
+            opts=pulumi.ResourceOptions(parent=self),
+        )

@@ -50,6 +50,8 @@ class WebTier(pulumi.ComponentResource):
 
     group_name: pulumi.Output[str]
     target_group_arn: pulumi.Output[str]
+    target_group_suffix: pulumi.Output[str]
+    """What CloudWatch calls the target group."""
     security_group_id: pulumi.Output[str]
     rule: pulumi.Resource
 
@@ -68,6 +70,7 @@ class WebTier(pulumi.ComponentResource):
         self._target_tracking(fleet, target_group, rule)
         self.group_name = fleet.group.name
         self.target_group_arn = target_group.arn
+        self.target_group_suffix = target_group.arn_suffix
         self.security_group_id = fleet.security_group.id
         self.register_outputs({"group": fleet.group.name, "target_group": target_group.arn})
 

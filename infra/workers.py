@@ -41,11 +41,13 @@ class WorkersArgs:
 
 
 class Workers(pulumi.ComponentResource):
-    """Instances that nobody waits for. `queue_url` is None where the application has no queue."""
+    """Instances that nobody waits for; what concerns the queue is None where there is none."""
 
     group_name: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
     queue_url: pulumi.Output[str] | None
+    queue_name: pulumi.Output[str] | None
+    failed_queue_name: pulumi.Output[str] | None
 
     def __init__(
         self, name: str, args: WorkersArgs, opts: pulumi.ResourceOptions | None = None
@@ -56,7 +58,7 @@ class Workers(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags) | {"jobs": args.kind}
         queued = args.settings.queue_settings
-        queue = self._queue(queued) if queued else None
+        queue, failed = self._queue(queued) if queued else (None, None)
         fleet = self._fleet(queue)
         if queue is not None and queued is not None:
             self._track_backlog(fleet, queue, queued)
@@ -65,9 +67,12 @@ class Workers(pulumi.ComponentResource):
         self.group_name = fleet.group.name
         self.security_group_id = fleet.security_group.id
         self.queue_url = queue.url if queue else None
+        self.queue_name = queue.name if queue else None
+        self.failed_queue_name = failed.name if failed else None
         self.register_outputs({"group": fleet.group.name})
 
-    def _queue(self, settings: QueueSettings) -> aws.sqs.Queue:
+    def _queue(self, settings: QueueSettings) -> tuple[aws.sqs.Queue, aws.sqs.Queue]:
+        """The queue, and that of jobs that failed for good."""
         name, keep = self._name, settings.keep_days * DAY_SECONDS
         failed = aws.sqs.Queue(
             f"{name}-failed",
@@ -76,7 +81,7 @@ class Workers(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        return aws.sqs.Queue(
+        queue = aws.sqs.Queue(
             name,
             visibility_timeout_seconds=settings.longest_job_minutes * 60,
             message_retention_seconds=keep,
@@ -89,6 +94,7 @@ class Workers(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
+        return queue, failed
 
     def _fleet(self, queue: aws.sqs.Queue | None) -> Fleet:
         args, settings = self._args, self._args.settings

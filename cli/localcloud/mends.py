@@ -18,7 +18,8 @@ def mend(service: str) -> None:
             _keep_mixed_instances_policies()
         case "application-autoscaling":
             _scale_caches()
-
+        case "monitoring":
+            _put_alarms_on_alarms()
         case "route53":
             _take_unknown_zones_for_somebody_elses()
         case "s3":
@@ -90,6 +91,44 @@ def _scale_caches() -> None:
     for module in (models, responses):
         setattr(module, "ServiceNamespaceValueSet", services)  # noqa: B010 (a type to the checker)
         setattr(module, "ScalableDimensionValueSet", of_services)  # noqa: B010
+
+
+def _put_alarms_on_alarms() -> None:
+    """moto describes composite alarms, but makes none. AWS makes one only of alarms that are there,
+    and keeps those that one is made of."""
+    import re
+
+    from moto.cloudwatch.exceptions import ValidationError
+    from moto.cloudwatch.models import CloudWatchBackend
+    from moto.cloudwatch.responses import CloudWatchResponse
+    from moto.core.responses import EmptyResult
+
+    def named_in(rule: str) -> set[str]:
+        return {name.rpartition(":alarm:")[2] for name in re.findall(r'\("?([^()"]+)"?\)', rule)}
+
+    def put_composite_alarm(self: CloudWatchResponse) -> EmptyResult:
+        rule, alarms = str(self._get_param("AlarmRule")), self.cloudwatch_backend.alarms
+        if unknown := sorted(named_in(rule) - alarms.keys()):
+            raise ValidationError(
+                f"Could not save the composite alarm as alarms {unknown} in the alarm rule do not "
+                "exist"
+            )
+        self.put_metric_alarm()
+        return EmptyResult()
+
+    delete = CloudWatchBackend.delete_alarms
+
+    def deleting(self: CloudWatchBackend, alarm_names: list[str]) -> None:
+        for alarm in self.alarms.values():
+            needed = named_in(alarm.rule) if alarm.rule else set[str]()
+            if alarm.name not in alarm_names and (kept := sorted(needed & set(alarm_names))):
+                raise ValidationError(
+                    f"Cannot delete {', '.join(kept)}: {alarm.name} depends on it"
+                )
+        delete(self, alarm_names)
+
+    CloudWatchBackend.delete_alarms = deleting
+    _add(CloudWatchResponse, put_composite_alarm)
 
 
 def _modify_proxies_and_subscriptions() -> None:

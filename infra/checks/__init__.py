@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from infra.checks import addresses, certificate, connections, hardware, names, quotas, rules
+from infra.checks import (
+    addresses,
+    certificate,
+    connections,
+    hardware,
+    names,
+    notices,
+    quotas,
+    rules,
+)
 from infra.checks.base import Findings, Subject
 from infra.errors import Problems
 from infra.season.plan import PlanTarget
@@ -26,6 +35,7 @@ _CHECKS: Final = (
     hardware.check,
     rules.check,
     names.check,
+    notices.check,
 )
 
 

@@ -20,6 +20,7 @@ from infra.settings.files import FilesSettings
 from infra.settings.firewall import FirewallSettings
 from infra.settings.fleet import FleetSettings
 from infra.settings.network import NetworkSettings
+from infra.settings.observability import ObservabilitySettings
 from infra.settings.quotas import QuotaSettings
 from infra.settings.tiers import MAX_CONDITION_VALUES_PER_RULE, TierSettings
 from infra.settings.workers import WorkerSettings
@@ -62,6 +63,7 @@ class PlatformSettings(Settings):
     cache: CacheSettings | None = None
     files: FilesSettings | None = None
     backup: BackupSettings = BackupSettings.model_validate({})
+    observability: ObservabilitySettings = ObservabilitySettings.model_validate({})
     quotas: QuotaSettings = QuotaSettings.model_validate({})
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -45,6 +46,18 @@ def live_actions(firstbell: Firstbell) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def measured_things(firstbell: Firstbell) -> dict[str, set[str]]:
+    """The things that the live dashboard shows series of, by dimension."""
+    board = firstbell.client("cloudwatch").get_dashboard(DashboardName="autumn")
+    found: dict[str, set[str]] = {}
+    for widget in json.loads(board["DashboardBody"])["widgets"]:
+        for line in widget["properties"].get("metrics", []):
+            names = [part for part in line if isinstance(part, str)]
+            for dimension, value in zip(names[2::2], names[3::2], strict=True):
+                found.setdefault(dimension, set()).add(value)
+    return found
+
+
 def test_planned_in_august_applied_in_november_nothing_changes_a_week_later(
     firstbell: Firstbell,
 ) -> None:
@@ -62,6 +75,12 @@ def test_planned_in_august_applied_in_november_nothing_changes_a_week_later(
         initial={"web": floor, "database": 8},
     )
     assert gaps == []
+    shown = measured_things(firstbell)
+    assert shown["AutoScalingGroupName"] == {group(firstbell)["AutoScalingGroupName"]}
+    (cluster,) = firstbell.client("rds").describe_db_clusters()["DBClusters"]
+    assert shown["DBClusterIdentifier"] == {cluster["DBClusterIdentifier"]}
+    (balancer,) = firstbell.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert {balancer["LoadBalancerArn"].partition("loadbalancer/")[2]} == shown["LoadBalancer"]
     firstbell("local", "advance", "--by", "7d")
     again = firstbell.json("up", "-s", "autumn")
     assert set(again["counts"]) == {"same"}

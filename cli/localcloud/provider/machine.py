@@ -629,7 +629,8 @@ class Machine:
         if callable(self.row.id):
             return self.row.id(state)
         if self.row.id.startswith("="):
-            return self.row.id[1:].format_map(state)
+            account = {"account": self.cloud.account} if "{account}" in self.row.id else {}
+            return self.row.id[1:].format_map(account | state)
         found = jmespath.search(self.row.id, answer)
         return str(found)
 

@@ -78,11 +78,14 @@ def _number(value: Any, kind: type[int] | type[float]) -> Any:
 
 
 def _is_pairs(shape: Any) -> bool:
-    return shape.type_name == "structure" and {m.lower() for m in shape.members} == {"key", "value"}
+    if shape.type_name != "structure":
+        return False
+    # KMS has TagKey and TagValue.
+    return {m.lower().removeprefix("tag") for m in shape.members} == {"key", "value"}
 
 
 def _pair_names(shape: Any) -> tuple[str, str]:
-    by_lower = {member.lower(): member for member in shape.members}
+    by_lower = {member.lower().removeprefix("tag"): member for member in shape.members}
     return by_lower["key"], by_lower["value"]
 
 

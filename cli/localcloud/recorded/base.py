@@ -304,7 +304,7 @@ _COUNTS: Final[Mapping[str, Any]] = {"MaxItems": 100}
 
 
 def _is_tags(name: str) -> bool:
-    return name in ("Tags", "TagList", "TagSet")
+    return name in ("Tags", "TagList", "TagSet", "ResourceTags")
 
 
 def tags_as_map(tags: Any) -> dict[str, str]:
@@ -341,7 +341,7 @@ def _untag(asked: Asked) -> Answer:
     thing = _tagged(asked)
     if thing is None:
         return asked.moto()
-    keys = next(v for name, v in asked.request.items() if name.startswith("TagKey"))
+    keys = next(v for name, v in asked.request.items() if "TagKey" in name)
     for key in keys["Items"] if isinstance(keys, Mapping) else keys:
         thing[_TAGS].pop(key, None)
     return {}

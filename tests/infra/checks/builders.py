@@ -12,12 +12,16 @@ from infra.settings.stack import StackSettings, from_config
 
 
 def settings(config: dict[str, Any] | None = None, **platform: Any) -> StackSettings:
-    """The smallest stack, with what a test changes."""
+    """The smallest stack that says all that is to be said, with what a test changes."""
     return from_config(
         "tiny",
         {
             "aws:region": "eu-north-1",
-            "firstbell:platform": {"domain": "lms.example.org"} | platform,
+            "firstbell:platform": {
+                "domain": "lms.example.org",
+                "observability": {"emails": ["ops@example.org"], "monthly_limit_usd": 4000},
+            }
+            | platform,
         }
         | (config or {}),
         source="a test",

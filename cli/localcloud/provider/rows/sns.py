@@ -89,4 +89,64 @@ TOPIC_POLICY: Final = Row(
     documents="policy",
 )
 
-ROWS: Final = (TOPIC, TOPIC_POLICY)
+_SUBSCRIPTION_ATTRIBUTES: Final = {
+    "rawMessageDelivery": "RawMessageDelivery",
+    "filterPolicy": "FilterPolicy",
+}
+
+
+def _set_subscription_attributes(
+    _: Cloud, state: Properties, changed: frozenset[str]
+) -> list[dict[str, Any]]:
+    return [
+        {"AttributeName": _SUBSCRIPTION_ATTRIBUTES[prop], "AttributeValue": _text(state.get(prop))}
+        for prop in sorted(changed & _SUBSCRIPTION_ATTRIBUTES.keys())
+    ]
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else value
+
+
+SUBSCRIPTION: Final = Row(
+    type="aws:sns/topicSubscription:TopicSubscription",
+    service="sns",
+    # An address that has not said yes yet has its ARN already.
+    create=Step(
+        "subscribe",
+        "topic protocol endpoint",
+        fixed={"ReturnSubscriptionArn": True},
+        build=lambda _, state, __: [
+            {
+                "TopicArn": state["topic"],
+                "Protocol": state["protocol"],
+                "Endpoint": state["endpoint"],
+            }
+        ],
+    ),
+    id="SubscriptionArn",
+    read=Read("get_subscription_attributes", "Attributes", {"SubscriptionArn": "id"}),
+    key={"SubscriptionArn": "id"},
+    update=(
+        Step(
+            "set_subscription_attributes",
+            " ".join(_SUBSCRIPTION_ATTRIBUTES),
+            build=_set_subscription_attributes,
+        ),
+    ),
+    delete="unsubscribe",
+    names={"arn": "SubscriptionArn", "topic": "TopicArn", "ownerId": "Owner"},
+    replace="topic protocol endpoint",
+    absent="filterPolicy",
+    documents="filterPolicy",
+    defaults={
+        "confirmationTimeoutInMinutes": 1,
+        "endpointAutoConfirms": False,
+        "rawMessageDelivery": False,
+    },
+    ignored="confirmationTimeoutInMinutes endpointAutoConfirms",
+)
+
+ROWS: Final = (TOPIC, TOPIC_POLICY, SUBSCRIPTION)

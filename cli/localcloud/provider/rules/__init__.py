@@ -22,6 +22,7 @@ __all__ = ["RefusedError", "check", "validation_code"]
 _MODULES: Final = {
     "application-autoscaling": "appautoscaling",
     "autoscaling": "autoscaling",
+    "cloudwatch": "cloudwatch",
     "ec2": "ec2",
     "efs": "efs",
     "elasticache": "elasticache",

@@ -38,6 +38,13 @@ def program(variant: Variant, shared: Shared) -> None:
             )
         ),
     )
+    aws.sns.TopicSubscription(
+        "subscription",
+        topic=topic.arn,
+        protocol="email",
+        endpoint="ops@example.org",
+        filter_policy=variant.either('{"kind": ["page"]}', '{"kind": ["mail"]}'),
+    )
     shared.made["topic"] = topic
 
 
@@ -50,7 +57,9 @@ DRIFTS: Final[dict[str, Drift]] = {
         AttributeName="Policy",
         AttributeValue='{"Version": "2012-10-17", "Statement": []}',
     ),
+    "subscription": lambda c, s: c("sns").unsubscribe(SubscriptionArn=s["id"]),
 }
+REMOVED: Final = frozenset({"subscription"})
 
 
 def left_over(client: Client) -> list[Any]:

@@ -1,0 +1,299 @@
+"""What is told of a stack: alarms on metrics, and alarms on those, so that one cause is one mail.
+
+Each says what is wrong and what to do next: who reads it has just been woken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from infra.measures import HOUR, MINUTE, Capacity, Cluster, Jobs, Metric, Tier, Watched, used
+from infra.settings.observability import ObservabilitySettings
+
+# CloudWatch API reference, PutCompositeAlarm: "as many as 100 underlying alarms".
+MAX_ALARMS_OF_A_COMPOSITE: Final = 100
+# After a scheduled action raised the floor: launch, health checks, AWS's clock.
+BOOT_MARGIN_MINUTES: Final = 5
+# Fewer requests a minute than this say nothing about errors or latency.
+LEAST_REQUESTS: Final = 60
+MINUTES: Final = 5
+WRITER_CPU_PERCENT: Final = 90
+CONNECTIONS_PERCENT: Final = 80
+# A page that was just saved shows its old state: what Moodle is told to expect by default.
+REPLICA_LAG_MILLISECONDS: Final = 1000
+CACHE_MEMORY_PERCENT: Final = 90
+DAY_MINUTES: Final = 24 * 60
+
+Topic = Literal["users", "capacity", "database", "cache", "jobs", "backups"]
+# What is wrong when one of a topic's alarms is on, by the composite's name.
+COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
+    "users": (
+        "users-are-hurt",
+        "Users get errors, wait too long, or instances fail their health checks.",
+    ),
+    "capacity": ("capacity-is-missing", "Fewer units are in service than the floor asks for."),
+    "database": ("database-is-strained", "The database runs out of connections, CPU or time."),
+    "cache": ("cache-is-strained", "The cache is full: sessions may be evicted, users signed out."),
+    "jobs": ("jobs-are-late", "Jobs wait too long, or failed for good."),
+    "backups": ("backups-fail", "A backup or a restore test failed."),
+}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """On, when `expression` is at least `threshold` for all of `periods` periods in a row.
+
+    `silence_is_bad`: that the metrics stop coming is told as well. Else no data means all is well.
+    """
+
+    name: str
+    topic: Topic
+    metrics: Mapping[str, Metric]
+    expression: str
+    label: str
+    threshold: float
+    periods: int
+    text: str
+    silence_is_bad: bool = False
+    period: int = MINUTE
+
+
+def below_floor(stack: str, capacity: Capacity, settings: ObservabilitySettings) -> Alarm:
+    """Fewer units in service than the floor, for the minutes that the settings say.
+
+    Where a boot takes longer, each scheduled rise of the floor would be told: there it waits for
+    the boot.
+    """
+    minutes = settings.below_floor_minutes
+    if not isinstance(capacity.floor, int):
+        minutes = max(minutes, capacity.boot_minutes + BOOT_MARGIN_MINUTES)
+    expression = f"IF({capacity.serving} < {capacity.floor}, 1, 0)"
+    return Alarm(
+        name=f"{capacity.name}-below-floor",
+        topic="capacity",
+        metrics=used(capacity.metrics, expression),
+        expression=expression,
+        label=f"fewer {capacity.unit} than the floor",
+        threshold=1,
+        periods=minutes,
+        text=f"{capacity.name} of {stack} has had fewer {capacity.unit} in service than its floor "
+        f"({capacity.floor_is}) for {minutes} minutes. Next: `firstbell status -s {stack}` shows "
+        f"floor, in service and what comes next; `firstbell season verify -s {stack}` whether the "
+        f"schedule itself is right; `firstbell drift -s {stack}` what somebody changed. If units "
+        "are started and vanish, their application does not answer: read "
+        "/var/log/cloud-init-output.log on one, by Session Manager. If none are started, look at "
+        "the scaling activities in the console: a quota, or AWS is out of that instance type.",
+        silence_is_bad=True,
+    )
+
+
+def of_tier(stack: str, name: str, tier: Tier, settings: ObservabilitySettings) -> Iterator[Alarm]:
+    """Errors, latency and health of one web tier."""
+    requests = tier.metric("RequestCount", "Sum")
+    last = (
+        f"Next: `firstbell status -s {stack}`; the dashboard {stack} shows since when. If a "
+        f"release or a change preceded it, `firstbell drift -s {stack}` shows whether what runs is "
+        "what was planned."
+    )
+    yield Alarm(
+        name=f"{name}-errors",
+        topic="users",
+        metrics={"requests": requests, "errors": tier.metric("HTTPCode_Target_5XX_Count", "Sum")},
+        expression=f"IF(requests >= {LEAST_REQUESTS}, 100 * FILL(errors, 0) / requests, 0)",
+        label="server errors, % of requests",
+        threshold=settings.error_percent,
+        periods=MINUTES,
+        text=f"Instances of tier {name} of {stack} answer at least {settings.error_percent:g} % of "
+        f"requests with 5xx. {last} Read the application's log on an instance, by Session Manager; "
+        "check the database's and the cache's alarms first.",
+    )
+    yield Alarm(
+        name=f"{name}-latency",
+        topic="users",
+        metrics={"requests": requests, "p95": tier.metric("TargetResponseTime", "p95")},
+        expression=f"IF(requests >= {LEAST_REQUESTS}, p95, 0)",
+        label="95th percentile of the answers, s",
+        threshold=settings.latency_seconds,
+        periods=MINUTES,
+        text=f"One in twenty answers of tier {name} of {stack} takes {settings.latency_seconds:g} "
+        f"s or longer. {last} If demand is above what is in service, raise the tier's minimum in "
+        "the console for now, then the season; if not, look at the database's CPU and slow "
+        "statements.",
+    )
+    yield Alarm(
+        name=f"{name}-unhealthy",
+        topic="users",
+        metrics={
+            "unhealthy": tier.metric("UnHealthyHostCount", "Maximum"),
+            "healthy": tier.metric("HealthyHostCount", "Minimum"),
+        },
+        expression="IF(unhealthy > 0, 100 * unhealthy / (unhealthy + healthy), 0)",
+        label="instances that fail their health checks, %",
+        threshold=settings.unhealthy_percent,
+        periods=MINUTES,
+        text=f"At least {settings.unhealthy_percent:g} % of the instances of tier {name} of "
+        f"{stack} fail their health checks; Auto Scaling replaces them. {last} If they fail right "
+        "after their start, the image or cloud-init is broken: cancel the instance refresh.",
+    )
+
+
+def of_balancer(stack: str, watched: Watched, settings: ObservabilitySettings) -> Alarm:
+    """What the load balancer itself answers; RequestCount leaves out what found no instance."""
+    return Alarm(
+        name="balancer-errors",
+        topic="users",
+        metrics={
+            "requests": watched.of_balancer("RequestCount", "Sum"),
+            "refused": watched.of_balancer("HTTPCode_ELB_5XX_Count", "Sum"),
+        },
+        expression=f"IF(FILL(requests, 0) + FILL(refused, 0) >= {LEAST_REQUESTS}, "
+        "100 * FILL(refused, 0) / (FILL(requests, 0) + FILL(refused, 0)), 0)",
+        label="answers of the load balancer itself, % of requests",
+        threshold=settings.error_percent,
+        periods=MINUTES,
+        text=f"The load balancer of {stack} answers at least {settings.error_percent:g} % of "
+        "requests with 5xx itself: no instance is healthy (503), or none answers in time (504). "
+        f"Next: `firstbell status -s {stack}`, then the tiers' alarms on the dashboard {stack}.",
+    )
+
+
+def of_jobs(stack: str, name: str, jobs: Jobs, settings: ObservabilitySettings) -> Iterator[Alarm]:
+    """The queue of one kind of job."""
+    if jobs.oldest_seconds is not None:
+        minutes = settings.job_wait_minutes + (DAY_MINUTES if jobs.own_hours else 0)
+        yield Alarm(
+            name=f"{name}-waiting",
+            topic="jobs",
+            metrics={"oldest": jobs.oldest_seconds},
+            expression="oldest / 60",
+            label="age of the oldest job, minutes",
+            threshold=minutes,
+            periods=MINUTES,
+            text=f"A job has waited for {minutes} minutes in the queue of {name} of {stack}. Next: "
+            f"`firstbell status -s {stack}` shows whether {name} has instances, and its hours; the "
+            "dashboard whether the queue grows. A job that is taken again and again fails: see "
+            "the workers' log.",
+        )
+    if jobs.failed is not None:
+        yield Alarm(
+            name=f"{name}-failed",
+            topic="jobs",
+            metrics={"failed": jobs.failed},
+            expression="failed",
+            label="jobs that failed for good",
+            threshold=1,
+            periods=1,
+            text=f"A job of {name} of {stack} failed as often as it may, and lies in the queue of "
+            "failed ones. Next: read it there, mend the cause, move it back (in the console: start "
+            f"DLQ redrive). `firstbell outputs -s {stack}` names the queues.",
+        )
+
+
+def of_database(stack: str, cluster: Cluster) -> Iterator[Alarm]:
+    """The writer's connections and CPU, and how far the replicas are behind."""
+    if cluster.most_connections is not None:
+        most = cluster.most_connections * CONNECTIONS_PERCENT // 100
+        yield Alarm(
+            name="database-connections",
+            topic="database",
+            metrics={"connections": cluster.metric("DatabaseConnections", "Maximum")},
+            expression="connections",
+            label="connections to the writer",
+            threshold=most,
+            periods=MINUTES,
+            text=f"The writer of {stack} has {most} connections or more, {CONNECTIONS_PERCENT} % "
+            f"of what it takes; beyond that, sign-ins fail. Next: `firstbell preview -s {stack}` "
+            "reckons what the tiers may open; lower a tier's max in the console for now, then "
+            "write database/proxy: true or take a larger class.",
+        )
+    yield Alarm(
+        name="database-cpu",
+        topic="database",
+        metrics={"cpu": cluster.metric("CPUUtilization", "Average")},
+        expression="cpu",
+        label="CPU of the writer, %",
+        threshold=WRITER_CPU_PERCENT,
+        periods=10,
+        text=f"The writer of {stack} works at {WRITER_CPU_PERCENT} % of its CPU. Next: Performance "
+        "Insights shows which statements; the log has those slower than slow_query_milliseconds. "
+        f"Reads belong on the replicas: `firstbell status -s {stack}` shows how many there are.",
+    )
+    if cluster.has_replicas:
+        yield Alarm(
+            name="database-lag",
+            topic="database",
+            metrics={"lag": cluster.metric("AuroraReplicaLag", "Maximum", "READER")},
+            expression="lag",
+            label="lag of the slowest replica, ms",
+            threshold=REPLICA_LAG_MILLISECONDS,
+            periods=MINUTES,
+            text=f"A replica of {stack} is {REPLICA_LAG_MILLISECONDS} ms behind the writer: pages "
+            "show what was, not what is. Next: look for long reads on the replicas in Performance "
+            f"Insights; `firstbell status -s {stack}` shows whether replicas are missing.",
+        )
+
+
+def of_cache(stack: str, memory_percent: Metric) -> Alarm:
+    """The cache's memory: sessions live in it."""
+    return Alarm(
+        name="cache-memory",
+        topic="cache",
+        metrics={"memory": memory_percent},
+        expression="memory",
+        label="memory of the cache that is taken, %",
+        threshold=CACHE_MEMORY_PERCENT,
+        periods=10,
+        text=f"The cache of {stack} is {CACHE_MEMORY_PERCENT} % full; when it is full, keys go, "
+        "and with them sessions. Next: take a larger cache/node_type in the stack's file and run "
+        f"`firstbell preview -s {stack}`; it changes in place.",
+    )
+
+
+def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
+    """Jobs of the stack's vault; restore tests run from it."""
+    yield Alarm(
+        name="backup-failed",
+        topic="backups",
+        metrics={
+            "failed": watched.of_backups("NumberOfBackupJobsFailed"),
+            "expired": watched.of_backups("NumberOfBackupJobsExpired"),
+            "aborted": watched.of_backups("NumberOfBackupJobsAborted"),
+        },
+        expression="FILL(failed, 0) + FILL(expired, 0) + FILL(aborted, 0)",
+        label="backups that did not succeed",
+        threshold=1,
+        periods=1,
+        period=HOUR,
+        text=f"A backup of {stack} failed, was aborted, or did not start in time. Next: AWS "
+        "Backup's jobs in the console say why; start it by hand there today. "
+        f"`firstbell drift -s {stack}` shows whether plan or role were changed.",
+    )
+    yield Alarm(
+        name="restore-test-failed",
+        topic="backups",
+        metrics={"failed": watched.of_backups("NumberOfRestoreJobsFailed")},
+        expression="failed",
+        label="restores that failed",
+        threshold=1,
+        periods=1,
+        period=HOUR,
+        text=f"A restore from the backups of {stack} failed: until it works, there is no backup "
+        "that one can trust. Next: AWS Backup's restore jobs in the console say why; restore the "
+        f"latest by hand. `firstbell drift -s {stack}` shows whether the role was changed.",
+    )
+
+
+def of_stack(stack: str, watched: Watched, settings: ObservabilitySettings) -> Sequence[Alarm]:
+    """Every alarm on metrics that a stack has."""
+    found = [below_floor(stack, c, settings) for c in watched.capacities if c.watched]
+    for name, tier in watched.tiers.items():
+        found += of_tier(stack, name, tier, settings)
+    found.append(of_balancer(stack, watched, settings))
+    for name, jobs in watched.jobs.items():
+        found += of_jobs(stack, name, jobs, settings)
+    found += of_database(stack, watched.cluster)
+    if watched.cache is not None:
+        found.append(of_cache(stack, watched.cache.memory_percent))
+    return [*found, *of_backups(stack, watched)]

@@ -1,0 +1,295 @@
+"""Dashboard, alarms, addresses and budget as the program declares them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import pytest
+
+from cli.main import root
+from infra.alarms import COMPOSITES
+from infra.measures import Metric, used
+from tests.e2e.recording_monitor import run_program
+from tests.infra.conftest import Record, Recorded
+
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
+SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
+BUDGET = "aws:budgets/budget:Budget"
+# Whose name a dimension has: resource type, and the output that is its value.
+OWNERS: Final = {
+    "AutoScalingGroupName": ("aws:autoscaling/group:Group", "name"),
+    "LoadBalancer": ("aws:lb/loadBalancer:LoadBalancer", "arnSuffix"),
+    "TargetGroup": ("aws:lb/targetGroup:TargetGroup", "arnSuffix"),
+    "QueueName": ("aws:sqs/queue:Queue", "name"),
+    "DBClusterIdentifier": ("aws:rds/cluster:Cluster", "clusterIdentifier"),
+    "ReplicationGroupId": (
+        "aws:elasticache/replicationGroup:ReplicationGroup",
+        "replicationGroupId",
+    ),
+    "BackupVaultName": ("aws:backup/vault:Vault", "name"),
+}
+FULL: Final[dict[str, Any]] = {
+    "tiers": {"web": {}, "nantes": {"hosts": ["nantes.example.org"], "boot_minutes": 20}},
+    "workers": {"jobs": {"imports": {"queue": {"jobs_per_instance": 7}}}},
+    "cache": {},
+    "observability": {"emails": ["ops@example.org", "head@example.org"], "monthly_limit_usd": 4000},
+}
+
+
+def run(stacks: Path, home: Path, **platform: Any) -> Recorded:
+    """The program as `up` runs it: names are known, made of the resource's and the property's."""
+    recording, finished = run_program(
+        "tiny",
+        {
+            "aws:region": "eu-north-1",
+            "firstbell:platform": {"domain": "lms.example.org"} | platform,
+        },
+        {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(stacks)},
+        applied=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return Recorded(recording)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return run(tmp_path_factory.mktemp("stacks"), tmp_path_factory.mktemp("home"), **FULL)
+
+
+def body(program: Recorded) -> dict[str, Any]:
+    (board,) = program.of_type(DASHBOARD).values()
+    return json.loads(board["dashboardBody"])
+
+
+def series(program: Recorded) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Every series that the dashboard or an alarm names: where, and its dimensions."""
+    for widget in body(program)["widgets"]:
+        for line in widget["properties"].get("metrics", []):
+            names = [part for part in line if isinstance(part, str)]
+            yield widget["properties"]["title"], dict(zip(names[2::2], names[3::2], strict=True))
+    for name, alarm in program.of_type(ALARM).items():
+        for query in alarm["metricQueries"]:
+            yield name, query.get("metric", {}).get("dimensions", {})
+
+
+def strangers(program: Recorded) -> set[str]:
+    """Where a series is named that belongs to no resource of the stack."""
+    return {
+        f"{where}: {dimension} {value}"
+        for where, dimensions in series(program)
+        for dimension, value in dimensions.items()
+        if dimension != "Role" and value not in _known(program, dimension)
+    }
+
+
+def _known(program: Recorded, dimension: str) -> set[str]:
+    if dimension == "CacheClusterId":
+        groups = _known(program, "ReplicationGroupId")
+        return {f"{group}-{node:03}" for group in groups for node in (1, 2)}
+    type, output = OWNERS[dimension]
+    return {f"{name}-{output}" for name in program.of_type(type)}
+
+
+def test_every_series_belongs_to_a_resource_of_the_stack(full: Recorded) -> None:
+    assert len(list(series(full))) > 100
+    assert strangers(full) == set()
+
+
+@pytest.mark.parametrize("type", [type for type, _ in OWNERS.values()])
+def test_a_resource_of_another_name_is_missed(full: Recorded, type: str) -> None:
+    resources = dict(full.recording.resources)
+    urn = next(urn for urn, resource in resources.items() if resource.type == type)
+    del resources[urn]
+    recording = full.recording.__class__(resources)
+    assert strangers(Recorded(recording))
+
+
+def test_each_capacity_shows_demand_floor_in_service_and_headroom(full: Recorded) -> None:
+    shown = {widget["properties"].get("title"): widget for widget in body(full)["widgets"]}
+    for name in ("web", "nantes", "workers", "imports", "database", "cache"):
+        properties = shown[f"{name}: demand, floor, in service, headroom"]["properties"]
+        labels = [line[-1].get("label") for line in properties["metrics"]]
+        marks = [m["label"] for m in properties.get("annotations", {}).get("horizontal", [])]
+        floor = ["floor: least that the stack's file allows"]
+        if name in ("database", "cache"):
+            assert marks == floor
+        else:
+            assert "scheduled floor" in labels
+        assert {"demand", "in service", "headroom"} <= set(labels)
+
+
+def _expression(program: Recorded, alarm: str) -> str:
+    return program.of_type(ALARM)[alarm]["metricQueries"][-1]["expression"]
+
+
+def test_the_scheduled_floor_is_the_minimum_that_the_schedule_moves(full: Recorded) -> None:
+    alarm = full.of_type(ALARM)["tiny-web-below-floor"]
+    names = {q["id"]: q["metric"]["metricName"] for q in alarm["metricQueries"][:-1]}
+    assert names == {"least": "GroupMinSize", "serving": "GroupInServiceInstances"}
+    assert _expression(full, "tiny-web-below-floor") == "IF(serving < least, 1, 0)"
+    assert alarm["evaluationPeriods"] == alarm["datapointsToAlarm"] == 10
+    assert alarm["threshold"] == 1
+    # A group that stops to be measured is told as well.
+    assert alarm["treatMissingData"] == "missing"
+    assert alarm["insufficientDataActions"]
+    (group,) = [
+        g for n, g in full.of_type("aws:autoscaling/group:Group").items() if n == "tiny-web"
+    ]
+    assert {"GroupMinSize", "GroupInServiceInstances"} <= set(group["enabledMetrics"])
+
+
+def test_a_slow_boot_is_not_taken_for_missing_instances(full: Recorded) -> None:
+    assert full.of_type(ALARM)["tiny-nantes-below-floor"]["evaluationPeriods"] == 20 + 5
+
+
+def test_replicas_and_cache_nodes_are_counted_by_the_samples_they_send(full: Recorded) -> None:
+    alarm = full.of_type(ALARM)["tiny-database-below-floor"]
+    assert alarm["metricQueries"][0]["metric"]["stat"] == "SampleCount"
+    assert alarm["metricQueries"][0]["metric"]["dimensions"]["Role"] == "READER"
+    assert _expression(full, "tiny-database-below-floor") == "IF(readers < 1, 1, 0)"
+    assert _expression(full, "tiny-cache-below-floor") == 'IF(SUM(METRICS("node")) < 2, 1, 0)'
+
+
+def test_one_cause_is_told_once(full: Recorded) -> None:
+    told = [name for name, alarm in full.of_type(ALARM).items() if alarm.get("alarmActions")]
+    assert told == []
+    composites = full.of_type(COMPOSITE)
+    assert set(composites) == {f"tiny-{name}" for name, _ in COMPOSITES.values()}
+    watched = {
+        alarm
+        for composite in composites.values()
+        for alarm in re.findall(r'ALARM\("([^"]+)"\)', composite["alarmRule"])
+    }
+    assert watched == set(full.of_type(ALARM))
+    (topic,) = {*(a for c in composites.values() for a in c["alarmActions"] + c["okActions"])}
+    assert topic == full.of_type(SUBSCRIPTION)["tiny-ops@example.org"]["topic"]
+
+
+def test_users_are_hurt_by_errors_latency_or_instances_that_fail(full: Recorded) -> None:
+    rule = full.of_type(COMPOSITE)["tiny-users-are-hurt"]["alarmRule"]
+    kinds = ("errors", "latency", "unhealthy")
+    names = [f"tiny-{tier}-{kind}" for tier in ("web", "nantes") for kind in kinds]
+    wanted = " OR ".join(f'ALARM("{name}")' for name in [*names, "tiny-balancer-errors"])
+    assert rule == wanted
+
+
+def test_alarms_reach_the_addresses_through_a_topic_that_lets_them_in(full: Recorded) -> None:
+    subscriptions = full.of_type(SUBSCRIPTION).values()
+    assert {s["endpoint"] for s in subscriptions} == {"ops@example.org", "head@example.org"}
+    assert {s["protocol"] for s in subscriptions} == {"email"}
+    (topic,) = full.of_type("aws:sns/topic:Topic").values()
+    assert topic["kmsMasterKeyId"].endswith(":tiny-notices")
+    (key,) = full.of_type("aws:kms/key:Key").values()
+    (policy,) = full.of_type("aws:sns/topicPolicy:TopicPolicy").values()
+    services = {"budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.rds.amazonaws.com"}
+    for document in (key["policy"], policy["policy"]):
+        principals = [s["Principal"] for s in json.loads(document)["Statement"]]
+        assert services <= set(principals[-1]["Service"])
+    assert key["enableKeyRotation"]
+
+
+def test_the_budget_is_what_the_user_stated(full: Recorded) -> None:
+    budget = full.of_type(BUDGET)["tiny"]
+    assert (budget["limitAmount"], budget["limitUnit"]) == ("4000.00", "USD")
+    told = [(n["notificationType"], n["threshold"]) for n in budget["notifications"]]
+    assert told == [("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
+    assert all(n["subscriberSnsTopicArns"] for n in budget["notifications"])
+
+
+def test_without_a_limit_there_is_no_budget_and_without_an_address_no_subscription(
+    record: Record,
+) -> None:
+    program = record(database={"replicas": {"min": 0, "max": 0}})
+    assert program.of_type(BUDGET) == {}
+    assert program.of_type(SUBSCRIPTION) == {}
+    assert "tiny-database-below-floor" not in program.of_type(ALARM)
+    assert "tiny-database-lag" not in program.of_type(ALARM)
+    assert len(program.of_type(DASHBOARD)) == 1
+
+
+def test_thresholds_are_the_settings(stacks: Path, home: Path) -> None:
+    program = run(
+        stacks,
+        home,
+        workers={},
+        observability={
+            "below_floor_minutes": 12,
+            "error_percent": 3,
+            "latency_seconds": 4,
+            "unhealthy_percent": 50,
+            "job_wait_minutes": 90,
+        },
+    )
+    alarms = program.of_type(ALARM)
+    assert alarms["tiny-web-below-floor"]["evaluationPeriods"] == 12
+    thresholds = {
+        name: alarms[f"tiny-{name}"]["threshold"]
+        for name in ("web-errors", "balancer-errors", "web-latency", "web-unhealthy",
+                     "workers-waiting", "workers-failed", "database-connections")
+    }  # fmt: skip
+    assert thresholds == {
+        "web-errors": 3,
+        "balancer-errors": 3,
+        "web-latency": 4,
+        "web-unhealthy": 50,
+        "workers-waiting": 90,
+        "workers-failed": 1,
+        "database-connections": 1441,  # 80 % of db.r6g.large's 1,802
+    }
+
+
+def test_more_alarms_than_aws_takes_in_one_are_told_in_two_layers(record: Record) -> None:
+    tiers = {f"t{n}": {"hosts": [f"t{n}.example.org"], "min": 0, "max": 1} for n in range(34)}
+    program = record(tiers={"web": {}} | tiers, quotas={"standard_vcpus": 1000})
+    names = [name for name in program.of_type(COMPOSITE) if "users" in name]
+    assert sorted(names) == [
+        "tiny-users-are-hurt",
+        "tiny-users-are-hurt-1",
+        "tiny-users-are-hurt-2",
+    ]
+    assert program.of_type(COMPOSITE)["tiny-users-are-hurt"]["alarmActions"]
+    assert "alarmActions" not in program.of_type(COMPOSITE)["tiny-users-are-hurt-1"]
+
+
+def commands(text: str) -> list[list[str]]:
+    return [found.split() for found in re.findall(r"`firstbell ([^`]+)`", text)]
+
+
+def unknown(words: list[str]) -> str | None:
+    """What of a command line the command does not know."""
+    command: click.Command = root
+    with click.Context(root) as context:
+        for word in words:
+            if isinstance(command, click.Group) and not word.startswith("-"):
+                found = command.get_command(context, word)
+                if found is None:
+                    return word
+                command = found
+    return None
+
+
+def test_each_alarm_says_what_to_do_next(full: Recorded) -> None:
+    for name, alarm in (full.of_type(ALARM) | full.of_type(COMPOSITE)).items():
+        text = alarm["alarmDescription"]
+        assert len(text) <= 1024, name
+        assert commands(text), name
+        assert [unknown(words) for words in commands(text)] == [None] * len(commands(text)), name
+    assert all("Next: " in a["alarmDescription"] for a in full.of_type(ALARM).values())
+
+
+def test_a_command_that_there_is_not_is_found() -> None:
+    assert unknown(["season", "verfy", "-s", "tiny"]) == "verfy"
+
+
+def test_an_expression_uses_what_it_names() -> None:
+    metric = Metric("AWS/SQS", "x", "Sum", {})
+    metrics = {"node1": metric, "node2": metric, "cpu1": metric, "floor": metric}
+    assert set(used(metrics, 'SUM(METRICS("node"))')) == {"node1", "node2"}
+    assert set(used(metrics, "IF(FILL(floor, 0) > 1, cpu1, 0)")) == {"floor", "cpu1"}
