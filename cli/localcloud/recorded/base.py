@@ -273,16 +273,27 @@ def member(thing: Mapping[str, Any], name: str) -> Any:
     return flat(thing).get(name)
 
 
-def filled(shape: Any, thing: Thing, things: list[Thing], made: frozenset[str]) -> Answer:
-    """A thing, or a list of things, in the form of an operation's output."""
-    members = flat(thing)
+def filled(
+    shape: Any,
+    thing: Thing,
+    things: list[Thing],
+    made: frozenset[str],
+    around: frozenset[str] = frozenset(),
+) -> Answer:
+    """A thing, or a list of things, in the form of an operation's output.
+
+    `around` has the shapes that this one stands in: some (a budget's filter) hold themselves.
+    """
+    members, around = flat(thing), around | {shape.name}
     result: Answer = {}
     for name, inner in shape.members.items():
         value = members.get(name)
         if _is_tags(name):
             continue
         if inner.type_name == "structure":
-            block = filled(inner, thing, things, made) if value is None else dict(value)
+            if value is None and inner.name in around:
+                continue
+            block = filled(inner, thing, things, made, around) if value is None else dict(value)
             if value is not None:
                 # AWS shows what it added inside the block that was given as well.
                 block |= {n: members[n] for n in made & inner.members.keys() if n in members}
@@ -291,7 +302,8 @@ def filled(shape: Any, thing: Thing, things: list[Thing], made: frozenset[str]) 
         elif value is not None:
             result[name] = value
         elif inner.type_name == "list" and inner.member.type_name == "structure" and not thing:
-            result[name] = [filled(inner.member, one, [one], made) for one in things]
+            if inner.member.name not in around:
+                result[name] = [filled(inner.member, one, [one], made, around) for one in things]
         elif name == "Quantity":
             result[name] = len(things)
         elif name in _COUNTS:

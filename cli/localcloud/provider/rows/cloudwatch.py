@@ -60,8 +60,9 @@ def _alarm(cloud: Cloud, state: Properties, _: frozenset[str]) -> list[dict[str,
 
 
 def _query(query: dict[str, Any]) -> dict[str, Any]:
-    """pulumi-aws's `metric` has inside what the API has around its metric."""
-    rest = {prop: value for prop, value in query.items() if prop != "metric"}
+    """pulumi-aws's `metric` has inside what the API has around its metric; and data that is not
+    wanted back is said so, where AWS's default is that it is."""
+    rest = {"returnData": False} | {prop: v for prop, v in query.items() if prop != "metric"}
     metric = query.get("metric")
     if metric is None:
         return rest
