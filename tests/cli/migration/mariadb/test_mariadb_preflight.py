@@ -11,6 +11,7 @@ from cli.migration import orders
 from cli.migration.journal import root
 from cli.migration.proof.mariadb import MariaDbScene
 from cli.migration.proof.scene import DATABASE
+from cli.migration.proof.servers import ADMIN
 from tests.cli.migration.conftest import Outcome
 
 HIDDEN = "hunter2"
@@ -24,7 +25,7 @@ def names(scene: MariaDbScene, *accepted: str) -> set[str]:
 
 
 def test_what_would_break_the_fence_or_the_stream_is_found(
-    stage: Callable[..., MariaDbScene],
+    stage: Callable[..., MariaDbScene], firstbell: Firstbell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = stage()
     source, target = scene.source, scene.target
@@ -56,6 +57,13 @@ def test_what_would_break_the_fence_or_the_stream_is_found(
             "binlog-retention-source",
         ),
         ("SET GLOBAL sync_binlog = 0", "SET GLOBAL sync_binlog = 1", "durability-source"),
+        ("SET GLOBAL sql_mode = ''", "SET GLOBAL sql_mode = DEFAULT", "sql-mode"),
+        ("SET GLOBAL time_zone = '+05:00'", "SET GLOBAL time_zone = DEFAULT", "time-zone"),
+        (
+            "SET GLOBAL max_allowed_packet = 1073741824",
+            "SET GLOBAL max_allowed_packet = 16777216",
+            "max-allowed-packet",
+        ),
         ("CREATE DATABASE wiki", "DROP DATABASE wiki", "other-databases-source"),
         (
             "CREATE DEFINER = 'gone'@'%' VIEW orphan AS SELECT 1 AS one",
@@ -90,6 +98,42 @@ def test_what_would_break_the_fence_or_the_stream_is_found(
     assert names(scene) == {"network-target-to-source"}
     scene.write_spec()
     assert names(scene) == set()
+
+    # What needs more than one statement.
+    with source.connect(DATABASE) as conn, conn.cursor() as cursor:
+        for statement in ("XA START 'x'", "INSERT INTO mdl_nokey VALUES (1, 'xa')", "XA END 'x'",
+                          "XA PREPARE 'x'"):  # fmt: skip
+            cursor.execute(statement)
+    assert names(scene) == {"xa-source"}
+    source.sql("XA ROLLBACK 'x'")
+    with source.connect(user="root") as conn, conn.cursor() as cursor:
+        cursor.execute("SET SESSION sql_log_bin = 0")
+        cursor.execute(f"REVOKE PROCESS, SET USER ON *.* FROM {ADMIN}@'%'")
+        rights = next(each for each in orders.check(scene.name) if each.name == "rights-source")
+        assert rights.severity == "blocker"
+        assert rights.detail.endswith("lacks PROCESS, SET USER")
+        cursor.execute(f"GRANT PROCESS, SET USER ON *.* TO {ADMIN}@'%'")
+        cursor.execute(f"REVOKE SUPER, BINLOG ADMIN ON *.* FROM {ADMIN}@'%'")
+        outcome = firstbell("preflight")
+        assert outcome.code == 2
+        assert f"{ADMIN} on the source may not leave its statements out" in outcome.err
+        assert "GRANT ALL PRIVILEGES ON *.*" in outcome.err
+        cursor.execute(f"GRANT SUPER, BINLOG ADMIN ON *.* TO {ADMIN}@'%'")
+    for side, other in (("SCENE_SOURCE", DATABASE), ("SCENE_TARGET", "lms2")):
+        monkeypatch.setenv(side, source.dsn(other))
+    source.sql("CREATE DATABASE lms2")
+    assert "same-server" in names(scene)
+    source.sql("DROP DATABASE lms2")
+    target.sql("CREATE DATABASE lms2")
+    scene.write_spec()
+    monkeypatch.setenv("SCENE_TARGET", target.dsn("lms2"))
+    assert {"database-name", "other-databases-target"} <= names(scene)
+    target.sql("DROP DATABASE lms2")
+    scene.write_spec()
+    source.stop()
+    source.configure("skip_log_bin\n")
+    source.start()
+    assert "log-bin-source" in names(scene)
 
 
 def test_bad_input_before_the_start_is_refused_and_changes_nothing(

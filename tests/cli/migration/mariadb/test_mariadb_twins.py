@@ -128,3 +128,23 @@ def test_without_the_fence_both_sides_acknowledge_writes(
     scene.wait_for_writes(40)
     scene.stop_load()
     assert len(scene.evidence(scene.target).changes) > 1
+
+
+def test_without_the_token_the_target_opens_although_nothing_flows_back(
+    stage: Callable[..., MariaDbScene],
+) -> None:
+    scene = stage()
+    run = begin(scene)
+    rehearsed(run)
+
+    def broken(found: Run) -> None:
+        states.STATES["flip"].act(found)
+        found.engine.halt("back")
+
+    run.journal.order("cutover")
+    machine.drive(run, without(flip=broken))
+    assert run.journal.current.state == "hold"
+    scene.start_load()
+    scene.wait_for_writes(40)
+    scene.stop_load()
+    assert len(scene.evidence(scene.source).lost) > 10
