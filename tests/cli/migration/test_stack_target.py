@@ -14,11 +14,13 @@ from pulumi import automation
 
 from cli.localcloud import server
 from cli.migration import spec, stack_target
+from cli.migration.init import Answers, write
 from cli.migration.postgres import Server
 from cli.migration.proof.servers import PostgresServer
 from cli.stack import PROJECT, open_stack
 from infra import paths
 from infra.errors import InputError
+from tests.cli.migration.conftest import Outcome
 
 WHERE = "school.yaml: target.dsn"
 SECRET = '{"username": "lms_admin", "password": "%s"}'
@@ -80,10 +82,20 @@ def asked(reference: str = "tiny") -> str:
 
 
 def test_a_stack_that_cannot_be_the_target_is_explained_and_nothing_is_created(
-    cloudless: Path,
+    cloudless: Path, monkeypatch: pytest.MonkeyPatch, firstbell: Callable[..., Outcome]
 ) -> None:
     refused(lambda: asked("tinny"), "there is no stack 'tinny'", "did you mean -s tiny?")
     refused(asked, "the local cloud, which does not run", "firstbell up -s tiny")
+    # From the command line, by a migration's file.
+    for variable in ("SOURCE_DSN", "SOURCE_PEER_DSN"):
+        monkeypatch.setenv(variable, "postgresql://a:hunter2@127.0.0.1:1/lms")
+    write("school", Answers(target_stack="tiny"))
+    for command in ("preflight", "start"):
+        outcome = firstbell(command)
+        assert (outcome.code, "Traceback" in outcome.err) == (2, False)
+        assert "target.dsn: stack tiny is on the local cloud, which does not run" in outcome.err
+        assert "hunter2" not in outcome.err
+    assert not (paths.home() / "migrations" / "school").exists()
     assert server.running() is None
     cloud = server.ensure_started()
     try:

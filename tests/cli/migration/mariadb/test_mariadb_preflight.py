@@ -130,10 +130,16 @@ def test_what_would_break_the_fence_or_the_stream_is_found(
     assert {"database-name", "other-databases-target"} <= names(scene)
     target.sql("DROP DATABASE lms2")
     scene.write_spec()
-    source.stop()
-    source.configure("skip_log_bin\n")
-    source.start()
-    assert "log-bin-source" in names(scene)
+    for conf, name in (
+        ("skip_log_bin", "log-bin-source"),
+        ("version = 11.9.1-MariaDB", "target-older"),
+        ("version = 10.5.9-MariaDB", "version-source"),
+        ("version = 8.0.40", "not-mariadb-source"),
+    ):
+        source.stop()
+        source.configure(f"{conf}\n")
+        source.start()
+        assert name in names(scene)
 
 
 def test_bad_input_before_the_start_is_refused_and_changes_nothing(
@@ -166,6 +172,13 @@ def test_bad_input_before_the_start_is_refused_and_changes_nothing(
         target={"dsn": "env:SCENE_TARGET", "peer_dsn": "env:SCENE_TARGET", "free_space": "1MB"}
     )
     refused("target-disk", "at least 1.3 times")
+    files = {"name": "data", "source": "/nowhere/at/all", "target": str(scene.folder / "t")}
+    scene.write_spec(files=[files])
+    refused("/nowhere/at/all is missing or not readable")
+    scene.write_spec(application={"kind": "generic", "source": {}, "target": {}})
+    refused("source.stop is missing")
+    scene.write_spec(target={"stack": "tiny"})
+    refused("there is no stack 'tiny'", "target.dsn")
 
     assert not root(scene.name).joinpath("journal.db").exists()
     for server in (scene.source, scene.target):

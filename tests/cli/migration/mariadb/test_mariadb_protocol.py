@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cli.migration.proof.mariadb import MariaDbScene
-from tests.cli.migration.conftest import begin, leftovers, order, rehearsed
+from tests.cli.migration.conftest import Outcome, begin, leftovers, order, rehearsed
+from tests.cli.migration.test_orders import refused
 
 
 def test_a_migration_goes_there_and_back_and_there_without_losing_a_write(
-    stage: Callable[..., MariaDbScene],
+    stage: Callable[..., MariaDbScene], firstbell: Callable[..., Outcome]
 ) -> None:
     scene = stage()
     scene.start_load()
@@ -37,5 +38,7 @@ def test_a_migration_goes_there_and_back_and_there_without_losing_a_write(
     ]
     assert evidence.acknowledged > 100
     assert leftovers(run) == []
+    refused(firstbell("revert"), "there is no way back after commit")
+    refused(firstbell("pause"), "pause is not possible in committed")
     assert not run.source.open_to_applications()
     assert run.target.open_to_applications()
