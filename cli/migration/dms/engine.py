@@ -6,6 +6,7 @@ are those of every migration. There is no stream back, so from `switch` on users
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import secrets
 import shutil
@@ -126,15 +127,15 @@ class DmsEngine:
         )
 
     def _inspect_service(self) -> Iterator[Finding]:
-        status, version = self._service.instance_status()
-        if status != "available":
+        instance = self._service.instance()
+        if instance.status != "available":
             yield Finding(
                 "replication-instance",
                 "blocker",
-                f"the replication instance is {status}",
+                f"the replication instance is {instance.status}",
                 "wait until it is available",
             )
-        yield Finding("dms-version", "note", f"DMS {version or 'of an unknown version'}")
+        yield Finding("dms-version", "note", f"DMS {instance.version or 'of an unknown version'}")
 
     def _inspect_target(self) -> Iterator[Finding]:
         tables = self._tables()
@@ -321,7 +322,7 @@ class DmsEngine:
             Dimensions=[
                 {
                     "Name": "ReplicationInstanceIdentifier",
-                    "Value": self._spec.replication_instance_arn.rpartition(":")[2],
+                    "Value": self._service.instance().name,
                 },
                 {
                     "Name": "ReplicationTaskIdentifier",
@@ -377,8 +378,13 @@ class DmsEngine:
         """The tables' statistics, asked for no more often than DMS renews them."""
         now = time.monotonic()
         if fresh or self._seen is None or now - self._seen[0] >= self.pause:
-            self._seen = (now, self._service.tables())
+            self._seen = (now, [self._named(each) for each in self._service.tables()])
         return self._seen[1]
+
+    def _named(self, found: task.TableStatistics) -> task.TableStatistics:
+        """The statistics by the target's names, whichever side's DMS tells them by."""
+        schema = self._spec.schemas.get(found.schema, found.schema)
+        return dataclasses.replace(found, schema=schema, table=found.table.lower())
 
     # The cutover
 

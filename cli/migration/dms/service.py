@@ -38,6 +38,15 @@ class Progress:
         return self.percent >= 100 and not (self.tables_loading or self.tables_queued)
 
 
+@dataclass(frozen=True)
+class Instance:
+    """A replication instance; CloudWatch knows it by its name, which its ARN need not hold."""
+
+    name: str
+    status: str
+    version: str
+
+
 @dataclass
 class Service:
     """One migration's things in DMS; everything is named after the migration.
@@ -57,8 +66,8 @@ class Service:
     def endpoint_name(self, side: str) -> str:
         return f"{self.task_name}-{side}"
 
-    def instance_status(self) -> tuple[str, str]:
-        """Status and engine version of the replication instance.
+    def instance(self) -> Instance:
+        """The replication instance.
 
         Raises:
             InputError: there is none.
@@ -75,7 +84,11 @@ class Service:
                 where="dms.replication_instance_arn",
                 fix="create one in the VPC of the target, reachable from the source",
             )
-        return str(found["ReplicationInstanceStatus"]), str(found.get("EngineVersion") or "")
+        return Instance(
+            str(found["ReplicationInstanceIdentifier"]),
+            str(found["ReplicationInstanceStatus"]),
+            str(found.get("EngineVersion") or ""),
+        )
 
     # Endpoints
 

@@ -71,6 +71,7 @@ class Player(threading.Thread):
     source: str
     target: str
     halted: bool = False
+    target_names: bool = False
     # Rows that arrive otherwise than they left: table -> statement on the target.
     spoil: dict[str, str] = field(default_factory=dict[str, str])
     reported: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
@@ -113,6 +114,7 @@ class Player(threading.Thread):
         table: str,
         before: dict[str, Any] | None,
     ) -> dict[str, Any]:
+        name = table.partition(".")[2]
         key = "token" if table.endswith("token") else "id"
         everything = f"SELECT * FROM {table}".encode()
         wanted = {row[0]: row for row in left.execute(everything)}
@@ -140,8 +142,9 @@ class Player(threading.Thread):
                 "Deletes": before["Deletes"] + len(gone),
             }
         return counts | {
-            "SchemaName": "lms",
-            "TableName": table.partition(".")[2],
+            # By the source's names, as Oracle writes them; `target_names` is the other way.
+            "SchemaName": "lms" if self.target_names else "LMS",
+            "TableName": name if self.target_names else name.upper(),
             "TableState": "Table completed",
             "ValidationState": "Mismatched records" if spoiled else "Validated",
             "ValidationFailedRecords": 1 if spoiled else 0,
@@ -174,7 +177,7 @@ class School:
                         "Dimensions": [
                             {
                                 "Name": "ReplicationInstanceIdentifier",
-                                "Value": self.instance_arn.rpartition(":")[2],
+                                "Value": "lms",
                             },
                             {
                                 "Name": "ReplicationTaskIdentifier",

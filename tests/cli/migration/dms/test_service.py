@@ -14,7 +14,7 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.dms.models import dms_backends
 
-from cli.migration.dms.service import Service
+from cli.migration.dms.service import Instance, Service
 from infra.errors import FirstbellError, InputError
 
 SECRET = {
@@ -49,7 +49,7 @@ def with_task(service: Service) -> Service:
 def test_a_missing_replication_instance_is_named(service: Service) -> None:
     service.instance_arn += "x"
     with pytest.raises(InputError, match="no replication instance"):
-        service.instance_status()
+        service.instance()
 
 
 def test_endpoints_and_task_are_made_once_however_often_it_is_asked(service: Service) -> None:
@@ -138,6 +138,22 @@ def stubbed(task: dict[str, Any]) -> tuple[Service, Stubber]:
     )
     stubber.activate()
     return Service(client, "lms", "arn:aws:dms:eu-north-1:111122223333:rep:R"), stubber
+
+
+def test_cloudwatch_is_asked_by_the_instances_name_which_its_arn_need_not_hold() -> None:
+    client: Any = boto3.client(
+        "dms", region_name="eu-north-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    arn = "arn:aws:dms:eu-north-1:111122223333:rep:QX7Z"
+    found = {"ReplicationInstanceArn": arn, "ReplicationInstanceIdentifier": "lms-prod",
+             "ReplicationInstanceStatus": "available", "EngineVersion": "3.6.1"}  # fmt: skip
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "describe_replication_instances",
+            {"ReplicationInstances": [found]},
+            {"Filters": [{"Name": "replication-instance-arn", "Values": [arn]}]},
+        )
+        assert Service(client, "lms", arn).instance() == Instance("lms-prod", "available", "3.6.1")
 
 
 def test_statistics_of_all_pages_are_read() -> None:
