@@ -25,6 +25,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import yaml
 
+from infra.season.capacity import floors
+from infra.season.plan import prepare, read_season
 from tests.bench.season import generator, peers
 from tests.bench.season.generator import GROWTH, JUDGE, LEARN, MARKETS, Market
 from tests.bench.season.replay import BASE, BOOT, LATE, Floats, Ints, Outcome, replay
@@ -251,6 +253,33 @@ def explain(case: Case, run: Run, outcome: Outcome) -> None:
     write("      " + " ".join(f"{h}:{100 * excess[hours == h].sum():.1f}" for h in range(24)))
 
 
+def attribute(case: Case, home: Path, use: float, outcome: Outcome) -> None:
+    """What each part of the way from the optimum to the plan costs, each played on its own.
+
+    In this order: holding `use` of the hard limit each minute with target tracking on top, draining
+    and scaling in late, as if units started within a minute and actions on time; the lead that boot
+    and lateness ask for; forecasting (a quantile of earlier days, widened) instead of knowing; 8
+    levels a day instead of one a minute; one plan of 125 actions, in which days share levels.
+    """
+    season = read_season(case.season)
+    need = prepare(season, cache=home / "cache" / "profiles").needs[0]
+    # In the replay a unit serves a minute after its launch at the earliest.
+    prompt = replay(case.demand, peers.perfect(case.demand, 1 - LATE, use), boot=1).cost
+    lead = replay(case.demand, peers.perfect(case.demand, BOOT, use)).cost
+    ahead = floors(need)[: len(case.demand)]
+    forecast = replay(case.demand, ahead).cost
+    steps = replay(case.demand, peers.steps_over(ahead, 8)).cost
+    parts = {
+        f"floor at {use} and tracking": prompt - 1,
+        "lead": lead - prompt,
+        "quantile": forecast - lead,
+        "steps (8 a day)": steps - forecast,
+        "blocks (125 actions)": outcome.cost - steps,
+    }
+    told = ", ".join(f"{name} {cost:.3f}" for name, cost in parts.items())
+    write(f"      of the {outcome.cost - 1:.3f} above the optimum: {told}")
+
+
 # --- the cases ------------------------------------------------------------------------------------
 
 
@@ -261,13 +290,16 @@ def year(folder: Path) -> None:
     run = plan(case.season, folder / "home")
     outcome = show_plan(case, run, "firstbell, floor at 0.75")
     explain(case, run, outcome)
+    attribute(case, folder / "home", 0.75, outcome)
     for factor in (1.1, 1.25):
         show_plan(case, run, f"  the same, demand x {factor}", factor=factor)
     slow = school_year(folder / "year", capacity=capacity(boot="10m"))
     show_plan(slow, plan(slow.season, folder / "home"), "  planned for boot 10 min", boot=10)
     lean = school_year(folder / "year", capacity=capacity(floor_utilisation=0.9))
     run = plan(lean.season, folder / "home")
-    explain(lean, run, show_plan(lean, run, "firstbell, floor at 0.9"))
+    outcome = show_plan(lean, run, "firstbell, floor at 0.9")
+    explain(lean, run, outcome)
+    attribute(lean, folder / "home", 0.9, outcome)
 
 
 def quarters(folder: Path) -> None:

@@ -57,7 +57,11 @@ def perfect(demand: Floats, boot: int, use: float = 0.75) -> Ints:
 
 def perfect_steps(demand: Floats, boot: int, steps: int, use: float = 0.75, cell: int = 10) -> Ints:
     """The cheapest `steps` levels a day of `cell` minutes over the perfect floor, day by day."""
-    need = perfect(demand, boot, use)
+    return steps_over(perfect(demand, boot, use), steps, cell)
+
+
+def steps_over(need: Ints, steps: int, cell: int = 10) -> Ints:
+    """The cheapest `steps` levels a day of `cell` minutes that are never below `need`."""
     days = need[: len(need) // DAY * DAY].reshape(-1, DAY // cell, cell).max(axis=2)
     count = days.shape[1]
     floor = np.empty_like(days)
@@ -80,4 +84,4 @@ def perfect_steps(demand: Floats, boot: int, steps: int, use: float = 0.75, cell
             end = first - 1
         floor[row, : end + 1] = highest[0, end]
     flat = np.repeat(floor.ravel(), cell)
-    return np.concatenate([flat, np.full(len(demand) - len(flat), flat[-1])])
+    return np.concatenate([flat, np.full(len(need) - len(flat), flat[-1])])
