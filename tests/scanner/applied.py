@@ -21,6 +21,7 @@ from infra.paths import PROJECT_ROOT
 PARTS: Final[Mapping[str, Any]] = {
     "cache": {},
     "files": {},
+    "edge": {},
     "workers": {"jobs": {"imports": {"min": 0}}},
     "database": {"proxy": True},
 }
