@@ -36,15 +36,6 @@ def inspect(run: Run, source: Server, target: Server) -> Iterator[Finding]:
     Raises:
         pymysql.OperationalError: a server cannot be reached.
     """
-    for server in (source, target):
-        if not server.is_mariadb:
-            yield Finding(
-                f"not-mariadb-{server.side}",
-                "blocker",
-                f"the {server.side} is {server.one('SELECT VERSION()')}, not MariaDB",
-                "MySQL has other GTIDs; migrate it with AWS DMS, or to MariaDB first",
-            )
-            return
     if source.dialect.managed:
         yield Finding(
             "source-managed",

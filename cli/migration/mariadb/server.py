@@ -151,6 +151,15 @@ class Server:
             ssl=context,
         )
         if ours:
+            # MySQL would refuse our settings with a riddle.
+            if "mariadb" not in str(conn.server_version).lower():
+                conn.close()
+                raise InputError(
+                    f"the {self.side} is MySQL {conn.server_version}, not MariaDB",
+                    where=self.address,
+                    why="MySQL's GTIDs are different, and firstbell does not carry them",
+                    fix="go to MariaDB first",
+                )
             with conn.cursor() as cursor:
                 cursor.execute(_SETTINGS)
                 self._leave_the_log(cursor)
@@ -285,10 +294,6 @@ class Server:
     def version(self) -> tuple[int, int, int]:
         found = re.search(r"(\d+)\.(\d+)\.(\d+)", str(self.one("SELECT VERSION()")))
         return (int(found[1]), int(found[2]), int(found[3])) if found else (0, 0, 0)
-
-    @property
-    def is_mariadb(self) -> bool:
-        return "mariadb" in str(self.one("SELECT VERSION()")).lower()
 
     @property
     def database(self) -> str:

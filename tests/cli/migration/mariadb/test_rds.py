@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from cli.migration import orders
+import pytest
+
+from cli.migration import orders, rehearsal
 from cli.migration.mariadb.dialect import Connection, OwnServer, Rds, Statement
 from cli.migration.mariadb.gtid import Position
 from cli.migration.proof.mariadb import MariaDbScene
@@ -139,3 +141,27 @@ def test_a_migration_to_rds_goes_there_and_back_and_there_without_losing_a_write
     assert leftovers(run) == []
     assert run.target.open_to_applications()
     assert target.calls()[-3:] == ["start", "stop", "reset"]
+
+
+@pytest.mark.slow
+def test_a_rehearsal_may_use_rds_too_and_giving_up_leaves_nothing_there(
+    stage: Callable[..., MariaDbScene],
+) -> None:
+    scene = stage(rehearsal=True)
+    assert scene.rehearsal_target is not None
+    scene.target = RdsStandIn.of(scene.target)
+    scene.rehearsal_target = RdsStandIn.of(scene.rehearsal_target)
+    for rds in (scene.target, scene.rehearsal_target):
+        rds.sql("SET GLOBAL log_bin_trust_function_creators = 1", database=None)
+        rds.sql("CALL rds_set_configuration('binlog retention hours', 168)", database="mysql")
+    scene.source.sql(*OURS)
+    run = begin(scene, accept=["grants-target"])
+    steps = rehearsal.rehearse(run)["steps"]
+    assert isinstance(steps, dict)
+    assert all(steps[name] > 0 for name in ("fence", "drain", "verify", "flip"))
+    assert order(run, "discard") == 0
+    assert run.journal.current.state == "discarded"
+    assert leftovers(run) == []
+    tables = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'lms'"
+    assert scene.target.one(tables) == 0
+    assert run.source.open_to_applications()
