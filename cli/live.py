@@ -10,6 +10,7 @@ from typing import Any, Final
 from cli.localcloud import fleets
 from cli.stack import OpenStack
 from infra import clock
+from infra.season.limits import MAX_RESERVED_CAPACITY_UNITS
 from infra.season.plan import Bounds
 from infra.season.scalable import SCALABLE, kind_of
 from infra.season.season_file import TargetKind
@@ -17,6 +18,8 @@ from infra.season.season_file import TargetKind
 _GROUP: Final = "aws:autoscaling/group:Group"
 _SCALABLE_TARGET: Final = "aws:appautoscaling/target:Target"
 _CLUSTER: Final = "aws:rds/cluster:Cluster"
+_BALANCER: Final = "aws:lb/loadBalancer:LoadBalancer"
+_RESERVATION: Final = "aws:scheduler/schedule:Schedule"
 
 # What AWS adds to an action that was not in the request that made it.
 _RESPONSE_ONLY: Final = frozenset({"ScheduledActionARN", "Time", "CreationTime"})
@@ -38,6 +41,7 @@ def read(stack: OpenStack) -> dict[str, LiveTarget]:
     What the state holds and the cloud has lost is left out: `drift` names it.
     """
     found: dict[str, LiveTarget] = {}
+    reservations = [r for r in stack.resources() if r["type"] == _RESERVATION]
     for resource in stack.resources():
         name = resource["urn"].rsplit("::", 1)[-1].removeprefix(f"{stack.name}-")
         live: LiveTarget | None = None
@@ -47,12 +51,15 @@ def read(stack: OpenStack) -> dict[str, LiveTarget]:
             kind = kind_of(str(resource["outputs"]["scalableDimension"]))
             if kind is not None:
                 live = _scalable_target(stack, kind, str(resource["outputs"]["resourceId"]))
+        elif resource["type"] == _BALANCER and reservations:
+            name = "balancer"
+            live = _balancer(stack, str(resource["id"]), reservations)
         if live is not None:
             found[name] = live
     return found
 
 
-def in_service(stack: OpenStack, target: LiveTarget) -> int:
+def in_service(stack: OpenStack, target: LiveTarget) -> int:  # noqa: PLR0911 (one a kind)
     """Units that serve now: instances in service, or replicas that are available."""
     now = clock.now(stack.settings.cloud)
     match target.kind:
@@ -93,6 +100,8 @@ def in_service(stack: OpenStack, target: LiveTarget) -> int:
             )["DBInstances"]
             available = sum(entry["DBInstanceStatus"] == "available" for entry in instances)
             return max(0, available - 1)  # one of them is the writer
+        case "load-balancer-capacity":
+            return target.bounds.min
         case kind:
             raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
 
@@ -112,6 +121,13 @@ def set_bounds(stack: OpenStack, target: LiveTarget, bounds: Bounds) -> None:
                 ResourceId=target.identifier,
                 MinCapacity=bounds.min,
                 MaxCapacity=bounds.max,
+            )
+        case "load-balancer-capacity":
+            change: dict[str, Any] = {"ResetCapacityReservation": True}
+            if bounds.min:
+                change = {"MinimumLoadBalancerCapacity": {"CapacityUnits": bounds.min}}
+            stack.client("elbv2").modify_capacity_reservation(
+                LoadBalancerArn=target.identifier, **change
             )
         case kind:
             raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
@@ -133,6 +149,8 @@ def delete_actions(stack: OpenStack, target: LiveTarget, names: Sequence[str]) -
                     ResourceId=target.identifier,
                     ScheduledActionName=name,
                 )
+            case "load-balancer-capacity":
+                stack.client("scheduler").delete_schedule(Name=name)
             case kind:
                 raise NotImplementedError(f"nothing in a stack is scheduled as {kind}")
 
@@ -203,6 +221,27 @@ def _scalable_target(stack: OpenStack, kind: TargetKind, identifier: str) -> Liv
     }
     bounds = Bounds(target["MinCapacity"], target["MaxCapacity"])
     return LiveTarget(kind, identifier, bounds, actions)
+
+
+def _balancer(
+    stack: OpenStack, arn: str, schedules: Sequence[Mapping[str, Any]]
+) -> LiveTarget | None:
+    """A load balancer with the schedules of the state; what it has reserved is its floor.
+
+    It has no cap but AWS's: it scales beyond the reservation by itself.
+    """
+    balancers, scheduler = stack.client("elbv2"), stack.client("scheduler")
+    try:
+        found = balancers.describe_capacity_reservation(LoadBalancerArn=arn)
+    except balancers.exceptions.LoadBalancerNotFoundException:
+        return None
+    units = found.get("MinimumLoadBalancerCapacity", {}).get("CapacityUnits", 0)
+    actions: dict[str, dict[str, Any]] = {}
+    for name in (str(schedule["outputs"]["name"]) for schedule in schedules):
+        with suppress(scheduler.exceptions.ResourceNotFoundException):
+            actions[name] = scheduler.get_schedule(Name=name)
+    bounds = Bounds(units, MAX_RESERVED_CAPACITY_UNITS)
+    return LiveTarget("load-balancer-capacity", arn, bounds, actions)
 
 
 def _entries(pages: Iterator[dict[str, Any]], key: str) -> Iterator[dict[str, Any]]:

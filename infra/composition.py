@@ -297,10 +297,11 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
-    scalable = {"database": database.resource_id}
+    moved = {name: group.group_name for name, group in groups.items()}
+    moved |= {"database": database.resource_id, "balancer": balancer.arn}
     if cache is not None and cache.resource_id is not None:
-        scalable["cache"] = cache.resource_id
-    _schedule(stack, season, moment, groups, scalable)
+        moved["cache"] = cache.resource_id
+    _schedule(stack, season, moment, moved, tags)
     return Platform(
         outputs={
             "database": database.outputs,
@@ -362,20 +363,20 @@ def _schedule(
     stack: str,
     season: Season,
     now: datetime,
-    groups: Mapping[str, WebTier | Workers],
-    scalable: Mapping[str, pulumi.Output[str]],
+    moved: Mapping[str, pulumi.Output[str]],
+    tags: Mapping[str, str],
 ) -> None:
-    """The actions of every target; `scalable` has resource ids of Application Auto Scaling."""
+    """The actions of every target; `moved` is what AWS calls each, by its season name."""
     for name in season.targets:
         kind = kind_at(name)
         target = (
             ScheduledTarget(
                 kind,
-                scalable[name],
+                moved[name],
                 dimension=SCALABLE[kind].dimension,
                 namespace=SCALABLE[kind].namespace,
             )
             if kind in SCALABLE
-            else ScheduledTarget("autoscaling-group", groups[name].group_name)
+            else ScheduledTarget(kind, moved[name])
         )
-        Schedule(f"{stack}-{name}", ScheduleArgs(stack, target, season.actions_at(name, now)))
+        Schedule(f"{stack}-{name}", ScheduleArgs(stack, target, season.actions_at(name, now), tags))

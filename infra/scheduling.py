@@ -22,6 +22,7 @@ from infra.settings.stack import StackSettings
 _KINDS: Final[Mapping[str, TargetKind]] = {
     "database": "aurora-replicas",
     "cache": "elasticache-replicas",
+    "balancer": "load-balancer-capacity",
 }
 
 
@@ -55,6 +56,7 @@ def _bounds(settings: StackSettings) -> dict[str, Bounds]:
     replicas, cache = settings.platform.database.replicas, settings.platform.cache
     found = {name: Bounds(group.min, group.max) for name, group in settings.platform.groups.items()}
     found["database"] = Bounds(replicas.min, replicas.max)
+    found["balancer"] = Bounds(0, settings.platform.balancer.max_capacity_units)
     if cache is not None:
         found["cache"] = Bounds(cache.replicas.min, cache.replicas.max)
     return found

@@ -28,6 +28,8 @@ def mend(service: str) -> None:
             _delete_automated_snapshots_with_their_cluster()
             _modify_proxies_and_subscriptions()
             _reset_parameters()
+        case "scheduler":
+            _start_schedules_by_the_clock_of_the_local_cloud()
         case _:
             pass
 
@@ -233,3 +235,13 @@ def _take_unknown_zones_for_somebody_elses() -> None:
         return find(self, id_)
 
     Route53Backend.get_hosted_zone = finding
+
+
+def _start_schedules_by_the_clock_of_the_local_cloud() -> None:
+    """moto holds starts against the system's clock; the provider's rules know the local one."""
+    from moto.scheduler.models import Schedule
+
+    def taken(_: Schedule, start_date: str | None) -> str | None:
+        return start_date
+
+    Schedule._validate_start_date = taken  # pyright: ignore[reportPrivateUsage] # moto has no other way

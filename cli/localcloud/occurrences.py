@@ -65,6 +65,23 @@ def of_target_action(
             raise UnreadableScheduleError(f"{schedule!r} is none of at(), cron() and rate()")
 
 
+def of_schedule(
+    schedule: Mapping[str, Any], after: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Times in (after, until] at which EventBridge Scheduler calls, ascending, UTC.
+
+    Raises:
+        UnreadableScheduleError: its expression or its zone is wrong.
+    """
+    action = {
+        "Schedule": schedule["ScheduleExpression"],
+        "Timezone": schedule.get("ScheduleExpressionTimezone"),
+        "StartTime": schedule.get("StartDate"),
+        "EndTime": schedule.get("EndDate"),
+    }
+    return of_target_action(action, after, until)
+
+
 def _times(
     start: datetime | None,
     end: datetime | None,

@@ -10,6 +10,7 @@ The local cloud has no load. So where target tracking may scale in, what exceeds
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from cli.localcloud.fleets import Cloud, Cluster, Fleet, Group, Shards
 from cli.localcloud.occurrences import (
     UnreadableScheduleError,
     of_group_action,
+    of_schedule,
     of_target_action,
 )
 from infra.errors import FirstbellError
@@ -35,6 +37,8 @@ Progress = Callable[[str], None]
 SCALE_IN: Final = timedelta(minutes=15)
 # BatchDeleteScheduledAction takes so many names.
 DELETE_BATCH: Final = 50
+# What a schedule that reserves capacity of a load balancer calls.
+CAPACITY_CALL: Final = ":elasticloadbalancingv2:modifyCapacityReservation"
 _SIZES: Final = ("MinSize", "MaxSize", "DesiredCapacity")
 
 
@@ -102,6 +106,7 @@ def play(cloud: Cloud, now: datetime, until: datetime, progress: Progress) -> Pl
                 if targets:
                     service = SCALABLE[kind].namespace
                     dues += _target_dues(cloud, region, service, targets, (now, until), played)
+            _reserve(cloud, region, (now, until), played, progress)
     bounds = [(fleet.minimum, fleet.maximum) for fleet in found]
     _reckon(found, dues, (now, until), played, progress)
     launched: dict[str, dict[str, datetime]] = {}
@@ -195,6 +200,38 @@ def _target_dues(  # noqa: PLR0917 (what there is to know of the targets of a Re
             yield _Due(name, fleet, wanted, of_target_action(action, *window))
         except UnreadableScheduleError as error:
             played.failures.append(f"{fleet.name}: action {name} cannot fire: {error}")
+
+
+def _reserve(
+    cloud: Cloud,
+    region: str,
+    window: tuple[datetime, datetime],
+    played: Played,
+    progress: Progress,
+) -> None:
+    """Call what EventBridge Scheduler would: the last reservation of each load balancer stays."""
+    scheduler = cloud.client("scheduler", region)
+    due: list[tuple[datetime, str, dict[str, Any]]] = []
+    for page in scheduler.get_paginator("list_schedules").paginate():
+        for listed in page["Schedules"]:
+            schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
+            if not schedule["Target"]["Arn"].endswith(CAPACITY_CALL):
+                continue
+            call = json.loads(schedule["Target"]["Input"])
+            try:
+                due += [(at, listed["Name"], call) for at in of_schedule(schedule, *window)]
+            except UnreadableScheduleError as error:
+                played.failures.append(f"schedule {listed['Name']} cannot fire: {error}")
+    last: dict[str, dict[str, Any]] = {}
+    for at, name, call in sorted(due, key=lambda step: step[:2]):
+        units = call.get("MinimumLoadBalancerCapacity", {}).get("CapacityUnits", 0)
+        balancer = str(call["LoadBalancerArn"])
+        progress(f"{at:%Y-%m-%d %H:%M} UTC {balancer}: {name}")
+        played.fired += 1
+        played.changes.append(Event(at, balancer.split("/")[-2], name, units, units, units))
+        last[balancer] = call
+    for call in last.values():
+        cloud.client("elbv2", region).modify_capacity_reservation(**call)
 
 
 def _reckon(

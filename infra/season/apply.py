@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from infra.season import limits
 from infra.season.capacity import Bounds
@@ -42,9 +43,17 @@ def actions_at(target: PlanTarget, *, target_name: str, now: datetime) -> list[L
             continue
         given = dict(request)
         if action.start is not None and action.start - minute <= limits.START_AHEAD_MINUTES:
-            del given["StartTime"]
+            del given["StartTime" if "StartTime" in given else "StartDate"]
         live.append(LiveAction(name_of(target_name, request), given))
     return live
+
+
+_SCHEDULER_KEYS: Final = (
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "StartDate",
+    "EndDate",
+)
 
 
 def name_of(target_name: str, request: Mapping[str, object]) -> str:
@@ -52,6 +61,8 @@ def name_of(target_name: str, request: Mapping[str, object]) -> str:
     parts = [target_name]
     for key in ("Recurrence", "Schedule", "TimeZone", "Timezone", "StartTime", "EndTime"):
         parts.append(str(request.get(key)))
+    # Of EventBridge Scheduler; others have none of these, and keep the names that they have.
+    parts += [str(request[key]) for key in _SCHEDULER_KEYS if key in request]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return f"{target_name}-{digest[:12]}"
 

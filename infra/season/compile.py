@@ -124,6 +124,10 @@ def application_auto_scaling_action(window: Window, zone: ZoneInfo) -> Request:
     }
 
 
+# Stands in a schedule for the ARN that only the program knows.
+LOAD_BALANCER: Final = "LOAD_BALANCER"
+
+
 def capacity_reservation_schedule(window: Window, zone: ZoneInfo) -> Request:
     """Arguments of EventBridge Scheduler's `create_schedule`, without name, group, role and queue.
 
@@ -143,7 +147,7 @@ def capacity_reservation_schedule(window: Window, zone: ZoneInfo) -> Request:
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
             "Arn": "arn:aws:scheduler:::aws-sdk:elasticloadbalancingv2:modifyCapacityReservation",
-            "Input": json.dumps({"LoadBalancerArn": "LOAD_BALANCER", **change}),
+            "Input": json.dumps({"LoadBalancerArn": LOAD_BALANCER, **change}),
             "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from cli.localcloud import clock, fleets, server
 from cli.localcloud.fleets import in_service, replicas_in_service
-from cli.localcloud.play import Played
+from cli.localcloud.play import CAPACITY_CALL, Played
 from cli.localcloud.server import LocalCloud
 from infra.errors import FirstbellError, InputError
 
@@ -606,3 +607,43 @@ def test_a_quarter_of_two_full_schedules_plays_in_order_and_ends_right(
     assert played.failures == []
     assert sizes(autoscaling) == (2 + 124 % 18, 20, 19, 19)
     assert len(readers(rds)) == 7
+
+
+def test_a_reservation_of_a_load_balancer_is_made_when_its_schedule_calls(
+    cloud: LocalCloud, group: Callable[..., Any]
+) -> None:
+    group()
+    arn = (
+        "arn:aws:elasticloadbalancing:eu-north-1:123456789012:loadbalancer/app/demo/50dc6c495c0c91"
+    )
+    scheduler, balancers = cloud.client("scheduler", REGION), cloud.client("elbv2", REGION)
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "up": ("cron(0 6 ? * 2 *)", {"MinimumLoadBalancerCapacity": {"CapacityUnits": 300}}),
+        "down": ("cron(0 16 ? * 2 *)", {"ResetCapacityReservation": True}),
+    }
+    for name, (expression, change) in calls.items():
+        scheduler.create_schedule(
+            Name=name,
+            ScheduleExpression=expression,
+            StartDate=MONDAY,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": f"arn:aws:scheduler:::aws-sdk{CAPACITY_CALL}",
+                "RoleArn": "arn:aws:iam::123456789012:role/r",
+                "Input": json.dumps({"LoadBalancerArn": arn} | change),
+            },
+        )
+
+    def reserved() -> int:
+        found = balancers.describe_capacity_reservation(LoadBalancerArn=arn)
+        return found.get("MinimumLoadBalancerCapacity", {}).get("CapacityUnits", 0)
+
+    try:
+        played = advance(cloud, MONDAY + timedelta(hours=7))
+        assert ("Mon 06:00", "up", 300, 300, 300) in timeline(played)
+        assert (played.fired, reserved()) == (1, 300)
+        advance(cloud, MONDAY + timedelta(hours=17))
+        assert reserved() == 0
+    finally:
+        for name in calls:
+            scheduler.delete_schedule(Name=name)

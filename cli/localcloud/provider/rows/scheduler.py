@@ -23,6 +23,8 @@ SCHEDULE: Final = Row(
         "actionAfterCompletion": "NONE",
     },
     absent="startDate endDate description",
+    # What an update leaves out is gone.
+    cleared={"startDate": None, "endDate": None, "description": None},
     autoname=Autoname(max_length=64),
 )
 

@@ -22,13 +22,16 @@ __all__ = ["RefusedError", "check", "validation_code"]
 _MODULES: Final = {
     "application-autoscaling": "appautoscaling",
     "autoscaling": "autoscaling",
+    "cloudfront": "cloudfront",
     "cloudwatch": "cloudwatch",
     "ec2": "ec2",
     "efs": "efs",
     "elasticache": "elasticache",
     "elbv2": "elbv2",
     "rds": "rds",
+    "scheduler": "scheduler",
     "sqs": "sqs",
+    "wafv2": "wafv2",
 }
 
 

@@ -209,6 +209,9 @@ def program(variant: Variant, _: Shared) -> None:
         name=f"{stack}-{variant.name}",
         schedule_expression=variant.either("cron(0 6 ? * MON *)", "cron(30 6 ? * MON *)"),
         schedule_expression_timezone="Europe/Stockholm",
+        # Once it has begun, the program leaves the start out.
+        start_date=variant.either("2026-08-10T04:00:00Z", None),
+        end_date="2027-06-20T04:00:00Z",
         flexible_time_window={"mode": "OFF"},
         target={
             "arn": "arn:aws:scheduler:::aws-sdk:elasticloadbalancingv2:modifyCapacityReservation",

@@ -1,0 +1,105 @@
+"""The load balancer's capacity by EventBridge Scheduler, as whom, and where failures go."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.scheduling import bounds_for
+from infra.season.plan import build_plan, read_season
+from infra.settings.stack import read_stack
+from tests.conftest import WriteStack
+from tests.e2e.recording_monitor import run_program
+from tests.infra.conftest import Recorded
+
+SEASON: dict[str, Any] = {
+    "version": 1,
+    "timezone": "Europe/Stockholm",
+    "horizon": {"from": "2026-08-17", "to": "2026-09-13"},
+    "markets": [
+        {
+            "name": "sweden",
+            "timezone": "Europe/Stockholm",
+            "users": 100_000,
+            "weekend": ["sat", "sun"],
+            "holidays": {"country": "SE"},
+            "source": "assumed",
+            "terms": [{"name": "autumn", "from": "2026-08-17", "to": "2026-12-18"}],
+        }
+    ],
+    "demand": {
+        "profiles": {
+            "school": {"00:00": 0.02, "08:00": 4.0, "16:00": 0.1},
+            "weekend": {"00:00": 0.02},
+            "break": {"00:00": 0.02},
+        }
+    },
+    "capacity": {
+        "balancer": {
+            "kind": "load-balancer-capacity",
+            "requests_per_second": 2,
+            "utilisation": 0.6,
+            "boot": "60m",
+            "min": 0,
+            "max": 1000,
+        }
+    },
+}
+BEFORE = datetime(2026, 8, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def made(stacks: Path, home: Path, write_stack: WriteStack) -> Recorded:
+    config = {
+        "firstbell:season": "seasons/tiny.yaml",
+        "firstbell:platform": {
+            "domain": "lms.example.org",
+            "quotas": {"reserved_capacity_units": 1000},
+        },
+    }
+    write_stack("tiny", **config)
+    file = stacks / "seasons" / "tiny.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(SEASON))
+    season = read_season(file)
+    plan = build_plan(season, bounds=bounds_for(read_stack("tiny"), season))
+    file.with_suffix(".plan.json").write_text(plan.to_json())
+    recording, finished = run_program(
+        "tiny",
+        {"aws:region": "eu-north-1", **config},
+        {
+            "FIRSTBELL_HOME": str(home),
+            "FIRSTBELL_STACKS": str(stacks),
+            "FIRSTBELL_NOW": BEFORE.isoformat(),
+        },
+    )
+    assert finished.returncode == 0, finished.stderr
+    return Recorded(recording)
+
+
+def test_reservations_are_calls_by_a_role_that_may_do_nothing_else(made: Recorded) -> None:
+    schedules = made.of_type("aws:scheduler/schedule:Schedule")
+    assert len(schedules) >= 2
+    assert len({each["name"] for each in schedules.values()}) == len(schedules)
+    for name, each in schedules.items():
+        assert each["target"]["arn"].endswith(":elasticloadbalancingv2:modifyCapacityReservation")
+        assert each["startDate"] > BEFORE.isoformat()
+        depends = made.dependencies(f"Schedule::{name}")
+        assert {
+            "LoadBalancer::tiny",
+            "Role::tiny-balancer",
+            "Queue::tiny-balancer-failed",
+        } <= depends
+    (policy,) = (
+        each
+        for name, each in made.of_type("aws:iam/rolePolicy:RolePolicy").items()
+        if name == "tiny-balancer"
+    )
+    assert "policy" in policy
+    trust = json.loads(made.of_type("aws:iam/role:Role")["tiny-balancer"]["assumeRolePolicy"])
+    assert trust["Statement"][0]["Principal"] == {"Service": "scheduler.amazonaws.com"}
