@@ -58,11 +58,11 @@ class Backup(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags)
         vault = aws.backup.Vault(name, tags=self._tags, opts=self._child)
+        self.vault_arn = vault.arn
+        self.vault_name = vault.name
         self._plan(vault)
         if args.settings.restore_test:
             self._restore_test(vault)
-        self.vault_arn = vault.arn
-        self.vault_name = vault.name
         self.register_outputs({"vault": vault.name})
 
     def _plan(self, vault: aws.backup.Vault) -> None:
@@ -125,10 +125,17 @@ class Backup(pulumi.ComponentResource):
                     ]
                     snapshots = _beside(arn, "cluster-snapshot:awsbackup:*")
                     found.append(Statement(actions, [arn, snapshots]))
+                case "S3":
+                    found += _backing_up_a_bucket(arn, self.vault_arn)
                 case _:
                     actions = ["elasticfilesystem:Backup", "elasticfilesystem:DescribeTags"]
                     found.append(Statement(actions, [arn]))
         return found
+
+    @property
+    def _tested(self) -> dict[str, pulumi.Output[str]]:
+        """What is restored as a test: no bucket, whose every object would be copied each month."""
+        return {kind: arn for kind, arn in self._args.protected.items() if kind != "S3"}
 
     def _restore_test(self, vault: aws.backup.Vault) -> None:
         settings, name = self._args.settings, self._name
@@ -155,7 +162,7 @@ class Backup(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        for kind, arn in self._args.protected.items():
+        for kind, arn in self._tested.items():
             aws.backup.RestoreTestingSelection(
                 f"{name}-{kind.lower()}",
                 name=f"{label}_{kind.lower()}",
@@ -170,7 +177,7 @@ class Backup(pulumi.ComponentResource):
     def _restoring(self) -> list[Statement]:
         """Makes copies beside the originals and removes them; it may touch no original."""
         found: list[Statement] = []
-        for kind, arn in self._args.protected.items():
+        for kind, arn in self._tested.items():
             match kind:
                 case "Aurora":
                     actions = [
@@ -204,6 +211,59 @@ class Backup(pulumi.ComponentResource):
                         )
                     )
         return found
+
+
+def _backing_up_a_bucket(arn: pulumi.Output[str], vault: pulumi.Output[str]) -> list[Statement]:
+    """AWS Backup developer guide, "Amazon S3 backups": it reads the objects and, to know what has
+    changed, an inventory of its own and the bucket's events, by rules that it makes itself."""
+    events = vault.apply(
+        lambda text: ":".join(
+            [*text.split(":")[:2], "events", *text.split(":")[3:5], "rule/AwsBackupManagedRule*"]
+        )
+    )
+    return [
+        Statement(
+            [
+                "s3:GetBucketAcl",
+                "s3:GetBucketLocation",
+                "s3:GetBucketNotification",
+                "s3:GetBucketTagging",
+                "s3:GetBucketVersioning",
+                "s3:GetInventoryConfiguration",
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                "s3:PutBucketNotification",
+                "s3:PutInventoryConfiguration",
+            ],
+            [arn],
+        ),
+        Statement(
+            [
+                "s3:GetObject",
+                "s3:GetObjectAcl",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersion",
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionTagging",
+            ],
+            [arn.apply(lambda text: f"{text}/*")],
+        ),
+        Statement(
+            [
+                "events:DeleteRule",
+                "events:DescribeRule",
+                "events:DisableRule",
+                "events:EnableRule",
+                "events:ListTargetsByRule",
+                "events:PutRule",
+                "events:PutTargets",
+                "events:RemoveTargets",
+            ],
+            [events],
+        ),
+        # AWS allows naming no resource for these.
+        Statement(["cloudwatch:GetMetricData", "events:ListRules"], ["*"]),
+    ]
 
 
 def _beside(arn: pulumi.Output[str], name: str) -> pulumi.Output[str]:

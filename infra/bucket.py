@@ -16,11 +16,12 @@ LEFTOVER_DAYS: Final = 7
 @dataclass(frozen=True)
 class BucketArgs:
     """`keep_days` is how long objects are kept, None for ever; `protected` keeps a bucket that
-    holds any."""
+    holds any. What was replaced or deleted can be brought back for `old_version_days`."""
 
     keep_days: int | None
     protected: bool
     tags: Mapping[str, str]
+    old_version_days: int = LEFTOVER_DAYS
 
 
 class ClosedBucket(pulumi.ComponentResource):
@@ -78,7 +79,7 @@ class ClosedBucket(pulumi.ComponentResource):
             "id": "expire",
             "status": "Enabled",
             "filter": {"prefix": ""},
-            "noncurrent_version_expiration": {"noncurrent_days": LEFTOVER_DAYS},
+            "noncurrent_version_expiration": {"noncurrent_days": args.old_version_days},
             "abort_incomplete_multipart_upload": {"days_after_initiation": LEFTOVER_DAYS},
         }
         if args.keep_days is not None:

@@ -120,6 +120,14 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    logs = LogBucket(
+        f"{stack}-logs",
+        BucketArgs(
+            keep_days=platform.balancer.access_log_days,
+            protected=platform.database.deletion_protection,
+            tags=tags,
+        ),
+    )
     files = platform.files and Files(
         f"{stack}-files",
         FilesArgs(
@@ -128,6 +136,8 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             subnet_ids=network.data_subnet_ids,
             tags=tags,
             backup_tags={BACKUP_TAG: stack},
+            protected=platform.database.deletion_protection,
+            logs=logs,
         ),
     )
     backup = Backup(
@@ -135,15 +145,9 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         BackupArgs(
             settings=platform.backup,
             stack=stack,
-            protected={"Aurora": database.arn} | ({"EFS": files.arn} if files else {}),
-            tags=tags,
-        ),
-    )
-    logs = LogBucket(
-        f"{stack}-logs",
-        BucketArgs(
-            keep_days=platform.balancer.access_log_days,
-            protected=platform.database.deletion_protection,
+            protected={"Aurora": database.arn}
+            | ({"EFS": files.arn} if files else {})
+            | ({"S3": files.bucket.arn} if files and files.bucket else {}),
             tags=tags,
         ),
     )
@@ -356,7 +360,14 @@ def _certificates(
 def _way_in(files: Files) -> FilesAccess:
     """Nodes mount the first access point that the stack's file names."""
     point = next(iter(files.access_points.values()))
-    return FilesAccess(point.file_system_id, files.arn, point.id, point.arn)
+    return FilesAccess(
+        point.file_system_id,
+        files.arn,
+        point.id,
+        point.arn,
+        bucket_name=files.bucket.name if files.bucket else None,
+        bucket_arn=files.bucket.arn if files.bucket else None,
+    )
 
 
 def _schedule(

@@ -1,4 +1,4 @@
-"""The shared files: an EFS file system that is reached through access points alone."""
+"""The shared files: an EFS file system, reached through access points alone, and a bucket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from infra.bucket import BucketArgs, ClosedBucket
+from infra.log_bucket import FILES_PREFIX, LogBucket
 from infra.settings.files import FilesSettings
 
 PORT: Final = 2049  # NFS
@@ -18,7 +20,8 @@ PORT: Final = 2049  # NFS
 class FilesArgs:
     """`subnet_ids` are one of each zone: EFS has one mount target a zone.
 
-    `backup_tags` mark the file system for AWS Backup.
+    `backup_tags` mark file system and bucket for AWS Backup; `protected` keeps a bucket that holds
+    any files, and `logs` takes the record of who used it.
     """
 
     settings: FilesSettings
@@ -26,6 +29,8 @@ class FilesArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     tags: Mapping[str, str]
     backup_tags: Mapping[str, str]
+    protected: bool
+    logs: LogBucket
 
 
 class Files(pulumi.ComponentResource):
@@ -35,6 +40,7 @@ class Files(pulumi.ComponentResource):
     security_group_id: pulumi.Output[str]
     arn: pulumi.Output[str]
     access_points: dict[str, aws.efs.AccessPoint]
+    bucket: ClosedBucket | None
     mount_targets: list[pulumi.Resource]
     """Who mounts the files waits for them."""
     outputs: pulumi.Output[dict[str, object]]
@@ -68,13 +74,34 @@ class Files(pulumi.ComponentResource):
         ]
         self.security_group_id = security.id
         self.arn = system.arn
+        self.bucket = self._bucket()
         self.outputs = pulumi.Output.from_input(
             {
                 "efs_id": system.id,
                 "access_points": {key: point.id for key, point in self.access_points.items()},
+                "bucket": self.bucket.name if self.bucket else None,
             }
         )
         self.register_outputs({"efs_id": system.id})
+
+    def _bucket(self) -> ClosedBucket | None:
+        """Nobody is let in by its policy: nodes come by their role."""
+        args, settings = self._args, self._args.settings.bucket
+        if settings is None:
+            return None
+        bucket = ClosedBucket(
+            self._name,
+            BucketArgs(
+                keep_days=None,
+                protected=args.protected,
+                tags=self._tags | dict(args.backup_tags),
+                old_version_days=settings.old_version_days,
+            ),
+            self._child,
+        )
+        bucket.let_in([])
+        bucket.log_to(args.logs.bucket, FILES_PREFIX, args.logs.ready)
+        return bucket
 
     def _file_system(self) -> aws.efs.FileSystem:
         settings = self._args.settings

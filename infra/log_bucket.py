@@ -10,6 +10,7 @@ from infra.bucket import BucketArgs, ClosedBucket
 
 BALANCER_PREFIX: Final = "balancer"
 CDN_PREFIX: Final = "cdn"
+FILES_PREFIX: Final = "files/"
 OWN_PREFIX: Final = "bucket/"
 PAGES_PREFIX: Final = "pages/"
 

@@ -22,12 +22,14 @@ Protocol = Literal["HTTPS", "HTTP"]
 
 @dataclass(frozen=True)
 class FilesAccess:
-    """The shared file system, through one access point."""
+    """The shared file system, through one access point, and the bucket where there is one."""
 
     file_system_id: pulumi.Input[str]
     file_system_arn: pulumi.Input[str]
     access_point_id: pulumi.Input[str]
     access_point_arn: pulumi.Input[str]
+    bucket_name: pulumi.Input[str] | None = None
+    bucket_arn: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Surroundings:
                     },
                 )
             )
+            if self.files.bucket_arn is not None:
+                statements += _on_bucket(self.files.bucket_arn)
         return statements
 
     def environment(self) -> pulumi.Output[dict[str, str]]:
@@ -78,6 +82,8 @@ class Surroundings:
         if self.files is not None:
             given["FILES_ID"] = self.files.file_system_id
             given["FILES_ACCESS_POINT_ID"] = self.files.access_point_id
+            if self.files.bucket_name is not None:
+                given["FILES_BUCKET"] = self.files.bucket_name
         return pulumi.Output.all(pulumi.Output.all(**given), self.database, self.cache).apply(
             lambda found: (
                 {key: str(value) for key, value in found[0].items()}
@@ -85,6 +91,17 @@ class Surroundings:
                 | _variables("CACHE", found[2] or {})
             )
         )
+
+
+def _on_bucket(arn: pulumi.Input[str]) -> list[Statement]:
+    """Reads, writes and deletes objects, and lists them; old versions stay out of reach."""
+    return [
+        Statement(["s3:ListBucket", "s3:GetBucketLocation"], [arn]),
+        Statement(
+            ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            [pulumi.Output.concat(arn, "/*")],
+        ),
+    ]
 
 
 def _variables(prefix: str, outputs: Mapping[str, Any]) -> dict[str, str]:

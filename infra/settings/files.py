@@ -24,6 +24,20 @@ class AccessPointSettings(Settings):
     )
 
 
+class FilesBucketSettings(Settings):
+    """An S3 bucket for files beside the file system: closed, encrypted, over TLS, logged.
+
+    Nodes may read, write and delete its objects by their role; the variable FILES_BUCKET names it.
+    """
+
+    old_version_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="How long what was replaced or deleted can be brought back.",
+    )
+
+
 class FilesSettings(Settings):
     """An EFS file system with a mount target in each zone, reached through access points."""
 
@@ -32,6 +46,7 @@ class FilesSettings(Settings):
         min_length=1,
         max_length=1000,
     )
+    bucket: FilesBucketSettings | None = None
     throughput: Literal["elastic", "bursting"] = Field(
         "elastic", description="Elastic bears the first bell; bursting costs less at a steady load."
     )

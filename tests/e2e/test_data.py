@@ -10,12 +10,13 @@ import yaml
 from tests.e2e.conftest import Firstbell
 
 
-def with_a_cache(firstbell: Firstbell) -> None:
-    """The stack gets a cache and a proxy, and its season a target for the cache."""
+def with_all_data(firstbell: Firstbell) -> None:
+    """The stack gets files, a cache and a proxy, and its season a target for the cache."""
     path = firstbell.stacks / "Pulumi.autumn.yaml"
     stack = yaml.safe_load(path.read_text())
     platform = stack["config"]["firstbell:platform"]
     platform["database"]["proxy"] = True
+    platform["files"] = {"bucket": {}}
     platform["cache"] = {
         "cluster_mode": True,
         "node_type": "cache.m7g.large",
@@ -45,11 +46,13 @@ def cache_of(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_a_caches_replicas_follow_the_season(firstbell: Firstbell) -> None:
-    with_a_cache(firstbell)
+    with_all_data(firstbell)
     firstbell("local", "start", "--at", "2026-08-01T00:00Z")
     firstbell("season", "plan", "-s", "autumn")
     assert set(firstbell.json("up", "-s", "autumn")["counts"]) == {"create"}
     assert shards(firstbell) == [1]
+    bucket = firstbell.json("outputs", "-s", "autumn")["outputs"]["files"]["bucket"]
+    firstbell.client("s3").put_object(Bucket=bucket, Key="essay.txt", Body=b"x")
     firstbell("local", "advance", "--to", "2026-12-07T07:30Z")  # 08:30 in Stockholm
     assert shards(firstbell)[0] > 1, "a grading morning needs more than the least"
     status = cache_of(firstbell.json("status", "-s", "autumn")["targets"])

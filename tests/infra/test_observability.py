@@ -245,6 +245,7 @@ def test_thresholds_are_the_settings(stacks: Path, home: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_more_alarms_than_aws_takes_in_one_are_told_in_two_layers(record: Record) -> None:
     tiers = {f"t{n}": {"hosts": [f"t{n}.example.org"], "min": 0, "max": 1} for n in range(34)}
     program = record(tiers={"web": {}} | tiers, quotas={"standard_vcpus": 1000})

@@ -20,7 +20,7 @@ from infra.paths import PROJECT_ROOT
 # What the demo leaves out to stay quick, and the scanner is to see.
 PARTS: Final[Mapping[str, Any]] = {
     "cache": {},
-    "files": {},
+    "files": {"bucket": {}},
     "edge": {},
     "workers": {"jobs": {"imports": {"min": 0}}},
     "database": {"proxy": True},

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 # Actions that take no resource but "*". Service Authorization Reference, "Actions, resources, and
-# condition keys", the pages of CloudWatch, EC2, EC2 Auto Scaling, Elastic Load Balancing, STS,
-# Resource Group Tagging and X-Ray; read in November 2026.
+# condition keys", the pages of CloudWatch, EC2, EC2 Auto Scaling, Elastic Load Balancing,
+# EventBridge, STS, Resource Group Tagging and X-Ray; read in November 2026.
 WITHOUT_RESOURCES: Final = frozenset(
     {
         "autoscaling:DescribeAutoScalingGroups",
@@ -19,6 +19,7 @@ WITHOUT_RESOURCES: Final = frozenset(
         "ec2:DescribeInstances",
         "ec2:DescribeTags",
         "elasticloadbalancing:DescribeLoadBalancers",
+        "events:ListRules",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
         "sts:GetCallerIdentity",

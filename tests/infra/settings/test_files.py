@@ -37,6 +37,8 @@ def test_a_stack_has_files_only_where_it_says_so(write_stack: WriteStack) -> Non
         ),
         ({"infrequent_access_days": 45}, "1, 7, 14, 30, 60, 90, 180, 270 or 365, not 45"),
         ({"throughput": "provisioned"}, "'elastic' or 'bursting', not 'provisioned'"),
+        ({"bucket": {"old_version_days": 0}}, "greater than or equal to 1, not 0"),
+        ({"bucket": True}, "files/bucket: must be a mapping of keys to values, not True"),
         ({"acces_points": {}}, "unknown key 'acces_points' (did you mean 'access_points'?)"),
     ],
 )
