@@ -16,7 +16,7 @@ from cli.migration.machine import Run
 from cli.migration.phases import (
     TIMED,
 )
-from cli.migration.spec import REQUIRED_GATE
+from cli.migration.spec import NOBODY, REQUIRED_GATE
 from infra.errors import FirstbellError, InputError, MismatchError
 
 # More than this is no lag that a drain inside the fence should begin with.
@@ -184,6 +184,8 @@ def _spoken(run: Run) -> list[Item]:
         item = named.get(name)
         if item is None:
             items.append(Item(name, False, "nobody answers for it: add it under gate:"))
+        elif item.attested == NOBODY:
+            items.append(Item(name, False, "nobody attests it yet: write who, and when"))
         elif item.attested is not None:
             items.append(Item(name, True, f"attested by {item.attested}"))
         else:

@@ -404,7 +404,5 @@ def _rehearsal(answers: Answers, engine: Engine) -> Iterable[str]:
 _GATE: Final = (
     "# Each by a command that exits 0, or by a person's word: WHO, WHEN.",
     "gate:",
-    '  - {name: backup restored, attested: "WHO, WHEN"}',
-    '  - {name: dns ttl lowered, attested: "WHO, WHEN"}',
-    '  - {name: secrets equal, attested: "WHO, WHEN"}',
+    *(f'  - {{name: {each}, attested: "{spec.NOBODY}"}}' for each in spec.REQUIRED_GATE),
 )

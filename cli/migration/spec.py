@@ -333,6 +333,8 @@ class Spec(_Model):
         return self
 
 
+# What `init` writes in the place of a person's word; it attests nothing.
+NOBODY: Final = "WHO, WHEN"
 # The gate's items that every migration must answer, by command or by a person's word.
 REQUIRED_GATE: Final = ("backup restored", "dns ttl lowered", "secrets equal")
 

@@ -188,23 +188,29 @@ def test_flags_fill_the_file_and_the_variables_to_set_are_said(
         assert "Traceback" not in refused.err
 
 
+def typed(keys: bytes) -> subprocess.CompletedProcess[str]:
+    """`migrate init` on a terminal of its own, with these keys pressed."""
+    master, terminal = os.openpty()
+    os.write(master, keys)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "cli", "migrate", "init"],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=paths.PROJECT_ROOT,
+        )
+    finally:
+        os.close(master)
+        os.close(terminal)
+
+
 def test_on_a_terminal_without_flags_it_asks_and_enter_takes_the_default(
     home: Path, config: Path
 ) -> None:
-    master, terminal = os.openpty()
-    answers = ["school", "", str(config), "prod", "", "", "", "", "2h"]
-    os.write(master, ("\n".join(answers) + "\n").encode())
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "migrate", "init"],
-        stdin=terminal,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=paths.PROJECT_ROOT,
-    )
-    os.close(master)
-    os.close(terminal)
+    done = typed("\n".join(["school", "", str(config), "prod", "", "", "", "", "2h", ""]).encode())
     assert done.returncode == 0, done.stderr
     assert "Application (moodle, openedx, canvas, generic) [moodle]" in done.stderr
     read = load("school")
@@ -213,19 +219,7 @@ def test_on_a_terminal_without_flags_it_asks_and_enter_takes_the_default(
 
 
 def test_a_question_that_nobody_answers_writes_nothing(home: Path) -> None:
-    master, terminal = os.openpty()
-    os.write(master, b"school\n\x04")
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "migrate", "init"],
-        stdin=terminal,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=paths.PROJECT_ROOT,
-    )
-    os.close(master)
-    os.close(terminal)
+    done = typed(b"school\n\x04")
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
     with pytest.raises(InputError):

@@ -25,6 +25,7 @@ from cli.migration.phases import (
 )
 from cli.migration.postgres import RunnerLock
 from cli.migration.proof.scene import DATABASE, Scene, SceneOf
+from cli.migration.spec import NOBODY
 from infra import paths
 from infra.errors import InputError
 from tests.cli.migration.conftest import Outcome, begin, closing, order, postgres, rehearsed
@@ -114,6 +115,8 @@ def test_bad_orders_are_refused_with_the_next_command(
     refused(firstbell("cutover", "--window", "soon"), "is not a duration")
     change(scene, gate=[])
     refused(firstbell("cutover", "--dry-run"), "the cutover would not start")
+    change(scene, gate=[{"name": "backup restored", "attested": NOBODY}])
+    refused(firstbell("cutover"), "backup restored: nobody attests it yet", "dns ttl lowered")
     scene.write_spec()
     assert firstbell("cutover", "--dry-run").code == 0
     assert run.journal.current.state == "soak"

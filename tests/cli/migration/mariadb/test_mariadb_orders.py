@@ -14,6 +14,7 @@ from cli.migration.journal import root
 from cli.migration.machine import Run
 from cli.migration.mariadb.server import RunnerLock
 from cli.migration.proof.mariadb import MariaDbScene
+from cli.migration.spec import NOBODY
 from infra.errors import InputError
 from tests.cli.migration.conftest import Outcome, begin, leftovers, order, rehearsed
 from tests.cli.migration.mariadb.conftest import mariadb
@@ -55,6 +56,8 @@ def test_one_migration_of_database_and_files_is_ordered_lost_adopted_reverted_an
     refused(firstbell("commit", "--confirm", scene.name), "commit is not possible in soak")
     change(scene, gate=[])
     refused(firstbell("cutover", "--dry-run"), "the cutover would not start")
+    change(scene, gate=[{"name": "backup restored", "attested": NOBODY}])
+    refused(firstbell("cutover"), "backup restored: nobody attests it yet", "dns ttl lowered")
     scene.write_spec()
     assert firstbell("cutover", "--dry-run").code == 0
 
