@@ -506,7 +506,9 @@ def times(folder: Path) -> None:
     )
     write(f"  {'':<30} {'learning too':>20} {'learnt before':>20} {'memory':>9}")
     for count in (1, 5, 20):
-        case = school_year(folder / f"times-{count}", generator.copies(count))
+        # Twenty markets need more than the 400 instances of five.
+        roomy = capacity(max=2000)
+        case = school_year(folder / f"times-{count}", generator.copies(count), capacity=roomy)
         with tempfile.TemporaryDirectory() as home:
             cold, warm = plan(case.season, Path(home)), plan(case.season, Path(home))
         write(
