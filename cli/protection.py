@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import InputError, Problem, Problems
@@ -109,18 +109,26 @@ def lift(stack: OpenStack, progress: Progress, only: Collection[str] | None = No
                 )
             case kind:
                 raise NotImplementedError(f"no way to lift the protection of {kind}")
-    for resource in stack.resources():
-        if resource["type"] == "aws:s3/bucket:Bucket" and (only is None or _name(resource) in only):
-            progress(f"emptying {_name(resource)}")
-            _empty(stack.client("s3"), resource["id"])
+    buckets = {
+        str(resource["id"]): _name(resource)
+        for resource in stack.resources()
+        if resource["type"] == "aws:s3/bucket:Bucket" and (only is None or _name(resource) in only)
+    }
+    empty(stack.client("s3"), buckets, progress)
+
+
+def empty(client: Any, buckets: Mapping[str, str], progress: Progress) -> None:
+    """Empty buckets, id -> name. None of them logs any more before the first is emptied: where
+    they log to, each deletion would be noted, and that bucket never be empty."""
+    for bucket in buckets:
+        client.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
+    for bucket, name in buckets.items():
+        progress(f"emptying {name}")
+        _empty(client, bucket)
 
 
 def _empty(client: Any, bucket: str) -> None:
-    """Delete every object of a bucket in every version: a bucket that is not empty stays.
-
-    A log bucket logs to itself: it would note each deletion, and never be empty.
-    """
-    client.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
+    """Delete every object of a bucket in every version: a bucket that is not empty stays."""
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
         for entry in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
             client.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,5 +79,42 @@ def test_a_final_snapshot_whose_name_is_taken_is_refused_before_anything_is_gone
         )
         with pytest.raises(Problems, match="there is one of that name"):
             protection.make_room_for_final_snapshots(stack, print)
+    finally:
+        server.stop()
+
+
+def test_a_log_bucket_stays_empty_while_those_that_log_to_it_are_emptied(home: Path) -> None:
+    """It comes first here: what the other bucket's deletions would note came afterwards."""
+    try:
+        s3 = server.ensure_started().client("s3", "eu-north-1")
+        where = {"LocationConstraint": "eu-north-1"}
+        for bucket in ("logs", "files"):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_policy(
+            Bucket="logs",
+            Policy=json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "logging.s3.amazonaws.com"},
+                            "Action": "s3:PutObject",
+                            "Resource": "arn:aws:s3:::logs/*",
+                        }
+                    ],
+                }
+            ),
+        )
+        for bucket in ("logs", "files"):
+            enabled = {"TargetBucket": "logs", "TargetPrefix": f"{bucket}/"}
+            s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
+        s3.put_object(Bucket="files", Key="essay", Body=b"1")
+        s3.put_object(Bucket="files", Key="essay", Body=b"2")
+        assert s3.list_object_versions(Bucket="logs")["Versions"]
+        protection.empty(s3, {"logs": "tiny-logs", "files": "tiny-files"}, lambda _: None)
+        for bucket in ("files", "logs"):
+            s3.delete_bucket(Bucket=bucket)
     finally:
         server.stop()
