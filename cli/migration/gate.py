@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -113,6 +114,7 @@ def evaluate(run: Run) -> list[Item]:
     items: list[Item] = []
     if not run.rehearsing:
         items += _spoken(run)
+        items.append(_programs(run))
         planned = plan(run)
         if planned is None:
             items.append(Item("rehearsed", False, "no rehearsal: firstbell migrate rehearse"))
@@ -163,6 +165,30 @@ def evaluate(run: Run) -> list[Item]:
     if isinstance(trouble, list) and trouble:
         items.append(Item("file passes", False, "; ".join(str(each) for each in trouble)))
     return items
+
+
+def _programs(run: Run) -> Item:
+    """Whether this runner has every program that the cutover, or its way back, will start."""
+    application, switch = run.spec.application, run.spec.switch
+    commands = [
+        *(
+            (f"application.{name}.{key}", command)
+            for name, side in (("source", application.source), ("target", application.target))
+            for key in ("stop", "start", "maintenance_on", "maintenance_off")
+            for command in getattr(side, key)
+        ),
+        *(("switch.to_target", command) for command in switch.to_target),
+        *(("switch.to_source", command) for command in switch.to_source),
+        *((f"smoke test {test.name}", test.command) for test in application.smoke if test.command),
+    ]
+    missing = dict.fromkeys(
+        f"{command[0]} ({where})" for where, command in commands if shutil.which(command[0]) is None
+    )
+    return Item(
+        "programs",
+        not missing,
+        f"not on this runner: {', '.join(missing)}" if missing else f"{len(commands)} are here",
+    )
 
 
 def refuse(items: list[Item]) -> None:

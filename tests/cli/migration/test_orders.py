@@ -117,6 +117,8 @@ def test_bad_orders_are_refused_with_the_next_command(
     refused(firstbell("cutover", "--dry-run"), "the cutover would not start")
     change(scene, gate=[{"name": "backup restored", "attested": NOBODY}])
     refused(firstbell("cutover"), "backup restored: nobody attests it yet", "dns ttl lowered")
+    scene.write_spec(switch={"to_target": ["./no-switch on"], "to_source": ["./no-switch off"]})
+    refused(firstbell("cutover"), "programs: not on this runner: ./no-switch (switch.to_target)")
     scene.write_spec()
     assert firstbell("cutover", "--dry-run").code == 0
     assert run.journal.current.state == "soak"
