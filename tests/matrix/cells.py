@@ -127,7 +127,11 @@ class Matrix:
                 world.save(f"{route.name}/{state}")
                 world.start_load()
         if code != DONE or state != route.ends:
-            raise FirstbellError(f"{route.name} ended in {state} with {code}")
+            last = world.run.journal.last("outcome")
+            raise FirstbellError(
+                f"{route.name} ended in {state} with {code}",
+                why=str(last.data.get("text")) if last else None,
+            )
         for event in world.run.journal.events(since):
             if event.phase not in ("enter", "intent", "done"):
                 continue
