@@ -97,6 +97,7 @@ def start(context: Context, name: str | None, accept: tuple[str, ...]) -> None:
 
     migration = _chosen(name)
     orders.start(migration, accept)
+    orders.await_runner(migration)
     _show_status(context, migration)
 
 
@@ -131,9 +132,11 @@ def _show_status(context: Context, migration: str) -> None:
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items())
+        return ", ".join(f"{k} {_plain(each)}" for k, each in value.items() if each is not None)
     if isinstance(value, list):
         return "; ".join(_plain(each) for each in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return str(value)
 
 
@@ -146,7 +149,7 @@ def verify(context: Context, name: str | None) -> None:
     from infra.errors import MismatchError
 
     migration = _chosen(name)
-    run = orders.looking(migration)
+    run = orders.working(migration)
     orders.refuse_unless(run.journal, "verify", allowed=("soak",))
     try:
         orders.reach(run)
@@ -171,7 +174,7 @@ def rehearse(context: Context, name: str | None, times: int) -> None:
     """Rehearse cutover and revert between two scratch databases, and time every step."""
     from cli.migration import orders, rehearsal
 
-    run = orders.looking(_chosen(name))
+    run = orders.working(_chosen(name))
     records: list[dict[str, Any]] = []
     try:
         orders.reach(run)
@@ -333,7 +336,12 @@ def resume(context: Context, name: str | None) -> None:
     from cli.migration import orders
 
     migration = _chosen(name)
-    orders.resume(migration)
+    paused = orders.opened(migration).current.goal == "pause"
+    since = orders.resume(migration)
+    if paused:
+        _follow(context, migration, since)
+        return
+    orders.await_runner(migration)
     _show_status(context, migration)
 
 

@@ -9,7 +9,17 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from cli.migration import durations, engines, gate, named, runner, spec, states, supervisor
+from cli.migration import (
+    durations,
+    engines,
+    gate,
+    locks,
+    named,
+    runner,
+    spec,
+    states,
+    supervisor,
+)
 from cli.migration.engine import Finding
 from cli.migration.journal import Event, Journal, root
 from cli.migration.machine import Run
@@ -26,6 +36,8 @@ from cli.migration.phases import (
 from infra.errors import FirstbellError, InputError
 
 _FOLLOW_SECONDS = 0.2
+# How long a detached runner may take to be there, on a busy machine.
+_RUNNER_SECONDS = 15.0
 
 
 def opened(migration: str) -> Journal:
@@ -44,6 +56,23 @@ def looking(migration: str, accepted: Iterable[str] = ()) -> Run:
     run = runner.build(migration, journal)
     run.accepted = frozenset({*run.accepted, *accepted})
     return run
+
+
+def working(migration: str) -> Run:
+    """A run of a migration that was started, for what a terminal does beside the runner.
+
+    Raises:
+        InputError: it was not started.
+    """
+    opened(migration).close()
+    return looking(migration)
+
+
+def await_runner(migration: str) -> None:
+    """Wait until a runner is there, so that what is shown next is what it does."""
+    deadline = time.monotonic() + _RUNNER_SECONDS
+    while not locks.alive(migration) and time.monotonic() < deadline:
+        time.sleep(_FOLLOW_SECONDS)
 
 
 def reach(run: Run) -> None:
@@ -190,7 +219,9 @@ def commit(migration: str, confirm: str | None) -> int:
     journal = opened(migration)
     if confirm != migration:
         raise InputError(
-            f"commit is for good, and {confirm!r} is not this migration's name",
+            "commit is for good; say the migration's name"
+            if confirm is None
+            else f"commit is for good, and {confirm!r} is not this migration's name",
             where="--confirm",
             fix=f"firstbell migrate commit --confirm {migration}",
         )
@@ -207,7 +238,10 @@ def pause(migration: str) -> int:
 
 
 def resume(migration: str) -> int:
-    """Order replication, or a start that failed, to go on; a dead runner lives again."""
+    """Order replication, or a start that failed, to go on; a dead runner lives again.
+
+    Returns the number of the last event before the order.
+    """
     journal = opened(migration)
     now = journal.current
     if now.state in FINAL:
@@ -221,11 +255,13 @@ def extend(migration: str, length: timedelta, confirm: str | None) -> None:
     journal = opened(migration)
     if confirm != migration:
         raise InputError(
-            f"{confirm!r} is not this migration's name",
+            "a longer window keeps users waiting; say the migration's name"
+            if confirm is None
+            else f"{confirm!r} is not this migration's name",
             where="--confirm",
             fix=f"firstbell migrate cutover --extend-by … --confirm {migration}",
         )
-    refuse_unless(journal, "--extend-by", allowed=CUTOVER, instead="cutover --window")
+    refuse_unless(journal, "--extend-by", allowed=CUTOVER, instead="cutover --window LENGTH")
     journal.note("extended", by=durations.show_duration(length))
     gate.extend(journal, length)
 

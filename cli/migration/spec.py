@@ -380,6 +380,12 @@ def parse(text: str, where: str) -> Spec:
         raw: object = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError("not readable as YAML", where=where, why=str(error)) from error
+    if not isinstance(raw, dict):
+        raise InputError(
+            "the file is empty" if raw is None else "the file holds no keys",
+            where=where,
+            fix="firstbell migrate init NAME writes a commented one",
+        )
     try:
         return Spec.model_validate(raw)
     except ValidationError as error:

@@ -95,8 +95,13 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
         latest,
         _next(current.state, current.goal, alive=alive, lost=lost),
         "firstbell migrate "
-        + _command(current.state, current.goal, rehearsed=bool(kept), alive=alive, lost=lost),
-        {key: value for key, (_, value) in sorted(seen.items()) if value is not None},
+        + _command(
+            migration, current.state, current.goal, rehearsed=bool(kept), alive=alive, lost=lost
+        ),
+        # Nobody looks any more when all is over, and what was seen last is no more.
+        {}
+        if current.state in FINAL
+        else {key: value for key, (_, value) in sorted(seen.items()) if value is not None},
         None if outcome is None else {"at": outcome.at.isoformat(), **outcome.data},
         current.state in ("switch", "smoke", "hold") and not lost,
         len(kept) if isinstance(kept, list) else 0,
@@ -148,14 +153,16 @@ def _next(state: str, goal: str, *, alive: bool, lost: bool) -> str:
     return next(text for holds, text in answers if holds)
 
 
-def _command(state: str, goal: str, *, rehearsed: bool, alive: bool, lost: bool) -> str:
+def _command(
+    migration: str, state: str, goal: str, *, rehearsed: bool, alive: bool, lost: bool
+) -> str:
     answers = (
         (state in FINAL, "report"),
         (not alive or (state == "soak" and goal == "pause"), "resume"),
         (state == "soak" and rehearsed, "cutover --dry-run"),
         (state == "soak", "rehearse"),
-        (state == "hold" and lost, "commit --confirm NAME"),
-        (state == "hold", "revert, or commit --confirm NAME"),
+        (state == "hold" and lost, f"commit --confirm {migration}"),
+        (state == "hold", f"revert, or commit --confirm {migration}"),
         (state in ABORTABLE, "abort"),
         (True, "status"),
     )

@@ -21,7 +21,8 @@ CONF = "innodb_buffer_pool_size = 512M\ninnodb_log_file_size = 256M\n"
 def copy_and_verify(*, quick: bool) -> None:
     """About 350 bytes a row, as log tables have."""
     with folders() as folder:
-        scene = MariaDbScene(folder, *(MariaDbServer.create(n, conf=CONF) for n in (1, 2)))
+        source, target = (MariaDbServer.create(number, conf=CONF) for number in (1, 2))
+        scene = MariaDbScene(folder, source, target)
         try:
             _play(scene, 200_000 if quick else 2_000_000)
         finally:

@@ -88,7 +88,8 @@ def test_bad_input_before_the_start_is_refused_and_changes_nothing(
     refused(firstbell("start", "--accept", "collation"), "source.stop is missing")
     scene.write_spec()
     refused(firstbell("status"), "was not started", "firstbell migrate start")
-    refused(firstbell("cutover"), "was not started")
+    for what in ("cutover", "verify", "rehearse", "report"):
+        refused(firstbell(what), "was not started", "firstbell migrate start")
     refused(firstbell("status", "-m", "schol"), "did you mean school?")
 
     assert not root(scene.name).joinpath("journal.db").exists()
@@ -109,6 +110,7 @@ def test_bad_orders_are_refused_with_the_next_command(
     rehearsed(run)
     refused(firstbell("cutover", "--window", "10s"), "window: P90", "of at most")
     refused(firstbell("revert"), "revert is not possible in soak")
+    refused(firstbell("commit"), "say the migration's name", "commit --confirm school")
     refused(firstbell("commit", "--confirm", "other"), "'other' is not this migration's name")
     refused(firstbell("commit", "--confirm", scene.name), "commit is not possible in soak")
     refused(firstbell("abort"), "abort is not possible in soak")
@@ -128,7 +130,9 @@ def test_bad_orders_are_refused_with_the_next_command(
     refused(firstbell("abort"), "fix: firstbell migrate revert")
     assert order(run, "commit") == 0
     refused(firstbell("revert"), "there is no way back after commit")
-    assert "users can write on the target" in firstbell("status").out
+    over = firstbell("status").out
+    assert "users can write on the target" in over
+    assert "replication" not in over, "nothing replicates any more"
 
     other = root("other") / "journal.db"
     other.parent.mkdir(parents=True)
@@ -141,6 +145,20 @@ def test_bad_orders_are_refused_with_the_next_command(
         db.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
     db.close()
     refused(firstbell("status", "-m", "school"), "a newer firstbell wrote this journal")
+
+
+def test_a_start_shows_its_runner_at_work_and_a_resume_after_a_pause_what_came_of_it(
+    stage: Callable[..., Scene], firstbell: Firstbell
+) -> None:
+    scene = stage(16, 18)
+    shown = firstbell("start")
+    assert shown.code == 0
+    assert "no runner is alive" not in shown.out
+    until(orders.opened(scene.name), "soak")
+    assert firstbell("pause").code == 0
+    refused(firstbell("cutover"), "replication is paused", "firstbell migrate resume")
+    resumed = firstbell("resume")
+    assert (resumed.code, "replicating again" in resumed.out) == (0, True)
 
 
 def test_a_second_runner_is_refused_here_and_on_another_machine(

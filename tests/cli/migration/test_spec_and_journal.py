@@ -53,6 +53,18 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_key(file: Path
     assert "HUNTER" not in text
 
 
+@pytest.mark.parametrize(
+    ("text", "wrong"), [("", "the file is empty"), ("- a", "the file holds no keys")]
+)
+def test_a_file_without_keys_is_refused_with_the_command_that_writes_one(
+    file: Path, text: str, wrong: str
+) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError, match=wrong) as caught:
+        spec.load(file)
+    assert "firstbell migrate init" in str(caught.value.fix)
+
+
 @pytest.mark.parametrize("name", ["School", "1st", "a" * 32, "school-r", "sch ool"])
 def test_a_name_that_cannot_name_slots_and_roles_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="cannot name a migration"):
