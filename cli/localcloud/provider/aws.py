@@ -39,11 +39,6 @@ def _log(file: Path, operation: str, request: dict[str, Any]) -> None:
         log.write(line + "\n")
 
 
-def _camel(operation: str) -> str:
-    """`create_db_instance` -> `CreateDBInstance`, as AWS writes it."""
-    return "".join("DB" if part == "db" else part.title() for part in operation.split("_"))
-
-
 class AwsError(Exception):
     """What AWS answered, or would have answered: its error code and message."""
 
@@ -126,7 +121,7 @@ class Cloud:
         """
         self.check(service, operation, request)
         if log := os.environ.get(REQUESTS):
-            _log(Path(log), f"{service}:{_camel(operation)}", request)
+            _log(Path(log), f"{service}:{self._model(service, operation).name}", request)
         send = getattr(self.client(service), operation)
         try:
             with _ONE_AT_A_TIME:
