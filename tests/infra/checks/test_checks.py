@@ -6,14 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.checks import Subject, check, refuse
 from infra.checks.certificate import check_described
 from infra.checks.connections import max_connections
 from infra.checks.quotas import QUOTAS
 from infra.errors import Problems
+from infra.paths import PROJECT_ROOT
 from infra.season.season_file import TargetKind
 from infra.settings.quotas import QuotaSettings
+from infra.settings.stack import from_config
 from tests.infra.checks.builders import findings, reservation, scheduled, settings
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -76,6 +79,16 @@ def test_the_connections_of_all_tiers_add_up() -> None:
     where, text = the_problem(tiers=tiers)
     assert where == "firstbell:platform/tiers/api/max"
     assert "70 instances x 12 workers x 1 connections + 720 of the other tiers" in text
+
+
+def test_itslearning_needs_the_class_it_has() -> None:
+    """docs/stacks/itslearning.md says that the next smaller one is refused."""
+    file = PROJECT_ROOT / "stacks" / "Pulumi.itslearning.yaml"
+    config: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
+    assert check(from_config("itslearning", config, source="a test"), {}).problems == ()
+    config["firstbell:platform"]["database"]["instance_class"] = "db.r6g.large"
+    (problem,) = check(from_config("itslearning", config, source="a test"), {}).problems
+    assert "aurora-postgresql on db.r6g.large takes 1,802" in str(problem)
 
 
 def test_a_class_of_unknown_memory_is_only_worth_a_warning() -> None:
