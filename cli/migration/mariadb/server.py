@@ -152,10 +152,10 @@ class Server:
         )
         if ours:
             # MySQL would refuse our settings with a riddle.
-            if "mariadb" not in str(conn.server_version).lower():
+            if "mariadb" not in str(conn.get_server_info()).lower():
                 conn.close()
                 raise InputError(
-                    f"the {self.side} is MySQL {conn.server_version}, not MariaDB",
+                    f"the {self.side} is MySQL {conn.get_server_info()}, not MariaDB",
                     where=self.address,
                     why="MySQL's GTIDs are different, and firstbell does not carry them",
                     fix="go to MariaDB first",
