@@ -17,7 +17,7 @@ from cli.migration import orders, report, runbook
 from cli.migration.journal import root
 from cli.migration.proof.scene import DATABASE, Scene
 from cli.migration.proof.servers import ADMIN_PASSWORD, PostgresServer
-from tests.cli.migration.conftest import begin, order, postgres, rehearsed
+from tests.cli.migration.conftest import Outcome, begin, order, postgres, rehearsed
 
 
 def spellings(secret: str) -> set[str]:
@@ -63,7 +63,7 @@ def found(secrets: set[str], texts: list[str]) -> list[str]:
 
 
 def test_no_secret_reaches_a_log_the_journal_the_process_list_or_pg_stat_activity(
-    stage: Callable[..., Scene],
+    stage: Callable[..., Scene], firstbell: Callable[..., Outcome]
 ) -> None:
     scene = stage(16, 18)
     servers = [scene.source, scene.target]
@@ -81,6 +81,9 @@ def test_no_secret_reaches_a_log_the_journal_the_process_list_or_pg_stat_activit
     assert order(run, "cutover") == 0
     assert order(run, "back") == 0
     watcher.end()
+    for command in (("status",), ("status", "--json"), ("preflight",), ("cutover", "--dry-run")):
+        shown = firstbell(*command)
+        texts += [shown.out, shown.err]
     texts.append(report.markdown(run.journal))
     texts += [path.read_bytes().decode(errors="replace") for path in files(root(scene.name))]
     logs = [server.log.read_text()[before[server.port] :] for server in servers]

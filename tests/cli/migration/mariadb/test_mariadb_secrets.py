@@ -14,7 +14,7 @@ from cli.migration.journal import root
 from cli.migration.proof.mariadb import MariaDbScene, MariaDbServer
 from cli.migration.proof.scene import DATABASE
 from cli.migration.proof.servers import ADMIN_PASSWORD
-from tests.cli.migration.conftest import begin, order, rehearsed
+from tests.cli.migration.conftest import Outcome, begin, order, rehearsed
 from tests.cli.migration.test_secrets import files, found
 
 
@@ -54,7 +54,7 @@ class Watcher(threading.Thread):
 
 @pytest.mark.slow
 def test_no_secret_reaches_a_log_the_journal_the_process_list_or_the_binary_log(
-    stage: Callable[..., MariaDbScene],
+    stage: Callable[..., MariaDbScene], firstbell: Callable[..., Outcome]
 ) -> None:
     scene = stage()
     servers = [scene.source, scene.target]
@@ -74,6 +74,9 @@ def test_no_secret_reaches_a_log_the_journal_the_process_list_or_the_binary_log(
     assert order(run, "cutover") == 0
     assert order(run, "back") == 0
     watcher.end()
+    for command in (("status",), ("status", "--json"), ("preflight",), ("cutover", "--dry-run")):
+        shown = firstbell(*command)
+        texts += [shown.out, shown.err]
     texts.append(report.markdown(run.journal))
     texts += [path.read_bytes().decode(errors="replace") for path in files(root(scene.name))]
     logs = [
