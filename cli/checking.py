@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra import checks, clock
-from infra.checks.base import Subject
+from infra.checks.base import Findings, Subject
 from infra.checks.certificate import KEY, check_described
 from infra.checks.hours import (
     MonthlyCost,
@@ -17,6 +17,7 @@ from infra.checks.hours import (
     monthly_cost,
     monthly_hours,
 )
+from infra.checks.names import EDGE_KEY, EDGE_REGION
 from infra.errors import InputError, Problem, Problems
 from infra.scheduling import plan_in_force
 from infra.season.prices import PriceTable, read_prices
@@ -100,20 +101,27 @@ def check(settings: StackSettings, asked: Money | None) -> Checked:
 
 
 def check_certificate(stack: OpenStack) -> tuple[str, ...]:
-    """Ask ACM about the certificate that an AWS stack names; warnings.
+    """Ask ACM about the certificates that an AWS stack names, the CDN's as well; warnings.
 
     Raises:
         Problems: there is none, it is not issued, or is for other names.
     """
     settings = stack.settings
-    arn = settings.platform.certificate_arn
-    if stack.local is not None or arn is None:
-        return ()
-    found = described(stack.client("acm"), arn)
-    if isinstance(found, Problem):
-        _refuse(settings, [found])
-        return ()
-    findings = check_described(Subject(settings), found, now=clock.now(settings.cloud))
+    edge = settings.platform.edge
+    named = [
+        (KEY, settings.platform.certificate_arn, settings.region),
+        (EDGE_KEY, edge and edge.certificate_arn, EDGE_REGION),
+    ]
+    findings = Findings()
+    for key, arn, region in named:
+        if stack.local is not None or arn is None:
+            continue
+        found = described(stack.client("acm", region), arn, key)
+        if isinstance(found, Problem):
+            findings += Findings((found,))
+        else:
+            now = clock.now(settings.cloud)
+            findings += check_described(Subject(settings), found, now=now, key=key)
     _refuse(settings, list(findings.problems))
     return findings.warnings
 
@@ -152,7 +160,7 @@ def other_networks(client: Any, stack: str) -> list[str]:
     )
 
 
-def described(client: Any, arn: str) -> Mapping[str, Any] | Problem:
+def described(client: Any, arn: str, key: str = KEY) -> Mapping[str, Any] | Problem:
     """What ACM says of a certificate, or why it says nothing. `client` is boto3's for `acm`."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -160,7 +168,7 @@ def described(client: Any, arn: str) -> Mapping[str, Any] | Problem:
         return client.describe_certificate(CertificateArn=arn)["Certificate"]
     except (BotoCoreError, ClientError) as error:
         return Problem(
-            KEY,
+            key,
             f"ACM does not show {arn}: {error}",
             "check the ARN, and that the credentials allow acm:DescribeCertificate",
         )

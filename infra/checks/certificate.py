@@ -43,16 +43,21 @@ def check(subject: Subject) -> Findings:
     return Findings(tuple(found))
 
 
-def check_described(subject: Subject, certificate: Mapping[str, Any], *, now: datetime) -> Findings:
-    """What ACM says of it (`Certificate` of DescribeCertificate): issued, valid, for our names."""
+def check_described(
+    subject: Subject, certificate: Mapping[str, Any], *, now: datetime, key: str = KEY
+) -> Findings:
+    """What ACM says of it (`Certificate` of DescribeCertificate): issued, valid, for our names.
+
+    `key` is the setting that names it: the load balancer's, or the CDN's.
+    """
     platform = subject.settings.platform
     status = certificate.get("Status")
     if status != "ISSUED":
         return Findings(
             (
                 Problem(
-                    KEY,
-                    f"is {status}, and a listener takes only an issued certificate",
+                    key,
+                    f"is {status}, and only an issued certificate is taken",
                     "finish its validation in ACM (the DNS records it asks for), or name another",
                 ),
             )
@@ -63,20 +68,20 @@ def check_described(subject: Subject, certificate: Mapping[str, Any], *, now: da
     }
     found = [
         Problem(
-            KEY,
-            f"is for {', '.join(dict.fromkeys(names))}, not for {host} ({PLATFORM}/{key})",
+            key,
+            f"is for {', '.join(dict.fromkeys(names))}, not for {host} ({PLATFORM}/{where})",
             "request one that names it",
         )
-        for host, key in hosts.items()
+        for host, where in hosts.items()
         if not covered(host, names)
     ]
-    return Findings(tuple(found), tuple(_ends_soon(certificate, now)))
+    return Findings(tuple(found), tuple(_ends_soon(certificate, now, key)))
 
 
-def _ends_soon(certificate: Mapping[str, Any], now: datetime) -> Iterator[str]:
+def _ends_soon(certificate: Mapping[str, Any], now: datetime, key: str) -> Iterator[str]:
     ends = certificate.get("NotAfter")
     if isinstance(ends, datetime) and ends - now < RENEWED_AHEAD:
-        yield f"{KEY} ends on {ends:%Y-%m-%d}: see in ACM why it was not renewed"
+        yield f"{key} ends on {ends:%Y-%m-%d}: see in ACM why it was not renewed"
 
 
 def covered(host: str, names: Iterable[str]) -> bool:

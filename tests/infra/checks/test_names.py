@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from infra.checks import Subject
+from infra.checks.certificate import check_described
+from infra.checks.names import EDGE_KEY
 from infra.errors import Problems
 from tests.infra.checks.builders import findings, settings
 
@@ -99,6 +103,21 @@ def test_a_wrong_setting_names_key_and_rule(platform: Any, key: str, said: str) 
     (problem,) = caught.value.problems
     assert problem.where.startswith(f"firstbell:platform/{key}".rstrip("/"))
     assert said in str(problem)
+
+
+def test_the_cdns_certificate_names_what_it_is_wrong_about() -> None:
+    """As ACM describes it, with the key of the setting that names it."""
+    subject = Subject(settings(edge={}, tiers={"web": {}, "a": {"hosts": ["a.example.org"]}}))
+    now, key = datetime(2026, 11, 1, tzinfo=UTC), EDGE_KEY
+    pending = {"Status": "PENDING_VALIDATION", "DomainName": "lms.example.org"}
+    (problem,) = check_described(subject, pending, now=now, key=key).problems
+    assert (problem.where, "PENDING_VALIDATION" in problem.what) == (EDGE_KEY, True)
+    issued = pending | {"Status": "ISSUED"}
+    (problem,) = check_described(subject, issued, now=now, key=key).problems
+    assert problem.where == EDGE_KEY
+    assert "not for a.example.org (firstbell:platform/tiers/a/hosts)" in problem.what
+    both = issued | {"SubjectAlternativeNames": ["*.example.org"]}
+    assert check_described(subject, both, now=now, key=key).problems == ()
 
 
 def test_behind_the_edge_a_rule_may_just_have_three_values() -> None:
