@@ -257,7 +257,7 @@ def body(
 
 
 def _properties(widget: Widget, region: str) -> dict[str, Any]:
-    axes = {"left": {"label": widget.axis, "showUnits": False}}
+    axes: dict[str, dict[str, Any]] = {"left": {"label": widget.axis, "showUnits": False}}
     if widget.right_axis:
         axes["right"] = {"label": widget.right_axis, "showUnits": False, "min": 0}
     marks = [{"label": label, "value": value} for label, value in (widget.marks or {}).items()]

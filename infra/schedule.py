@@ -186,11 +186,13 @@ def _reservation(
             arn=call["Arn"],
             role_arn=caller.role_arn,
             input=pulumi.Output.json_dumps(change | {"LoadBalancerArn": target.name}),
-            dead_letter_config={"arn": caller.dead_letter_arn},
-            retry_policy={
-                "maximum_retry_attempts": retry["MaximumRetryAttempts"],
-                "maximum_event_age_in_seconds": retry["MaximumEventAgeInSeconds"],
-            },
+            dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(
+                arn=caller.dead_letter_arn
+            ),
+            retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
+                maximum_retry_attempts=retry["MaximumRetryAttempts"],
+                maximum_event_age_in_seconds=retry["MaximumEventAgeInSeconds"],
+            ),
         ),
         opts=opts,
     )

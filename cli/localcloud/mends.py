@@ -109,7 +109,8 @@ def _put_alarms_on_alarms() -> None:
         return {name.rpartition(":alarm:")[2] for name in re.findall(r'\("?([^()"]+)"?\)', rule)}
 
     def put_composite_alarm(self: CloudWatchResponse) -> EmptyResult:
-        rule, alarms = str(self._get_param("AlarmRule")), self.cloudwatch_backend.alarms
+        rule = str(self._get_param("AlarmRule"))  # pyright: ignore[reportPrivateUsage] # moto's way
+        alarms = self.cloudwatch_backend.alarms
         if unknown := sorted(named_in(rule) - alarms.keys()):
             raise ValidationError(
                 f"Could not save the composite alarm as alarms {unknown} in the alarm rule do not "
@@ -244,4 +245,4 @@ def _start_schedules_by_the_clock_of_the_local_cloud() -> None:
     def taken(_: Schedule, start_date: str | None) -> str | None:
         return start_date
 
-    Schedule._validate_start_date = taken  # pyright: ignore[reportPrivateUsage] # moto has no other way
+    Schedule._validate_start_date = taken  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] # noqa: E501

@@ -55,8 +55,9 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
 
     found = preview(klass="db.r6g.xlarge")
     assert "with a restart" in found["ClusterInstance small-database-writer"]
-    for change in ({"image": "ami-0fedcba9876543210"}, {"instance": "m6i.large"}):
-        found = preview(**change)
+    changes: list[dict[str, str]] = [{"image": "ami-0fedcba9876543210"}, {"instance": "m6i.large"}]
+    for change in changes:
+        found = preview(code=0, **change)
         assert found["Group small-web"].startswith("rolling"), change
         assert "a new version" in found["LaunchTemplate small-web"], change
     found = preview(zones="3")

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,7 @@ class Commands:
 
 
 @contextmanager
-def local_cloud() -> Iterator[Commands]:
+def local_cloud() -> Generator[Commands]:
     """A fresh local cloud and a copy of the committed stacks; nothing is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="firstbell-bench-") as name:
         run = Commands(Path(name))
