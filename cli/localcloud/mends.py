@@ -245,4 +245,4 @@ def _start_schedules_by_the_clock_of_the_local_cloud() -> None:
     def taken(_: Schedule, start_date: str | None) -> str | None:
         return start_date
 
-    Schedule._validate_start_date = taken  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] # noqa: E501
+    Schedule._validate_start_date = taken  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
