@@ -37,8 +37,11 @@ class World:
         dsns: Callable[[Any, int], str],
         *,
         quiet: Callable[[], None] = lambda: None,
+        empties: bool = False,
     ) -> None:
         self.scene = scene
+        # Whether a crash empties tables that no log covers.
+        self.empties = empties
         # Ends what servers do by themselves, before they are shut down.
         self._quiet = quiet
         self.servers = (scene.source, scene.target)
@@ -215,7 +218,7 @@ def postgres(folder: Path, source: PostgresServer, target: PostgresServer) -> Wo
     def dsn(server: PostgresServer, port: int) -> str:
         return server.dsn(DATABASE).replace(f"port={server.port}", f"port={port}")
 
-    return World(Scene(folder, source, target), dsn)
+    return World(Scene(folder, source, target), dsn, empties=True)
 
 
 def mariadb(folder: Path, source: MariaDbServer, target: MariaDbServer) -> World:
