@@ -323,7 +323,7 @@ class Burst(Strict):
 
 class Demand(Strict):
     history: tuple[HistoryFile, ...] = ()
-    quantile: Annotated[float, Field(gt=0, le=1)] = 0.97
+    quantile: Annotated[float, Field(gt=0, le=1)] = 0.95
     growth: Positive = 1.0
     surge_factor: Positive = 1.0
     profiles: Profiles | None = None

@@ -158,7 +158,7 @@ def _learnt(
         was = [learnt.label([m.day(day) for m in then], measured=True) for day in past]
         days = [[market.day(day) for market in own] for day in own[0].days]
         labels = [learnt.label(ahead, measured=False) for ahead in days]
-        profiles = learnt.learn(tables, was, set(labels), number(demand.get("quantile", 0.97)))
+        profiles = learnt.learn(tables, was, set(labels), number(demand.get("quantile", 0.95)))
         users = [market.users for market in own]
         factor = np.array([learnt.factor_of(ahead, users) for ahead in days])
         factor *= number(demand.get("growth", 1))
