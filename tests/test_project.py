@@ -321,4 +321,5 @@ def test_an_interrupted_set_up_is_begun_afresh_and_a_finished_one_is_reused(tmp_
 
     (tmp_path / "calls").unlink()
     assert make(tmp_path, "setup", f"PYTHON={fake}").returncode == 0
-    assert (tmp_path / "calls").read_text().split("\n") == ["-m cli.engine", ""]
+    expected = ["-m compileall -q infra cli", "-m cli.engine", ""]
+    assert (tmp_path / "calls").read_text().split("\n") == expected

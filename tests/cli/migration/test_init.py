@@ -36,6 +36,9 @@ $CFG->dataroot  = '/var/moodledata';
 """
 ENGINES: tuple[Engine, ...] = ("postgresql", "mariadb", "oracle", "sqlserver")
 
+# What stands for the password, which is never written.
+PLACEHOLDER = "PASSWORD"
+
 
 @pytest.fixture
 def config(tmp_path: Path, home: Path) -> Path:
@@ -122,7 +125,7 @@ def test_a_moodle_config_says_where_the_database_and_the_files_are(
     assert (tree.source, tree.layout) == (Path("/var/moodledata"), "moodle")
     assert read.application.smoke[0].url == "http://10.0.0.10/login/index.php"
     assert HIDDEN not in file + str(written.variables)
-    assert written.variables["SOURCE_DSN"].startswith(f"{engine}://migration:PASSWORD@")
+    assert written.variables["SOURCE_DSN"].startswith(f"{engine}://migration:{PLACEHOLDER}@")
 
 
 def test_what_init_cannot_use_is_refused_and_nothing_is_written(config: Path) -> None:
@@ -160,7 +163,10 @@ def test_flags_fill_the_file_and_the_variables_to_set_are_said(
         *("--window", "90m"),
     )
     assert outcome.code == 0, outcome.err
-    assert "export SOURCE_DSN='postgresql://migration:PASSWORD@db.example.org:5433" in outcome.err
+    assert (
+        f"export SOURCE_DSN='postgresql://migration:{PLACEHOLDER}@db.example.org:5433"
+        in outcome.err
+    )
     assert "TARGET_DSN" not in outcome.err
     assert HIDDEN not in outcome.err + outcome.out
     read = load("school")

