@@ -10,8 +10,9 @@ PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.1
 BIN := .venv/bin
 # The stamp is written last and carries what was installed: another lock, another stamp.
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | sha256sum | cut -c 1-16)
-# Two workers: the tests' servers and engines need the rest of a small machine.
-PYTEST := $(BIN)/python -m pytest -n 2
+# Two workers: the tests' servers and engines need the rest of a small machine. The long tests come
+# last: one that is free takes over what the other still has to do.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help demo test test-all setup engine servers lint bench matrix scan clean
 
