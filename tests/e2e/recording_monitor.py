@@ -39,7 +39,7 @@ PASSWORD = "a-password-that-nobody-may-see"
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ZONES, "id": "zones"},
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"id": "pl-0123456789abcdef0"},
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "111122223333", "id": "me"},
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "123456789012", "id": "me"},
     "aws:secretsmanager/getRandomPassword:getRandomPassword": {
         "randomPassword": PASSWORD,
         "id": "password",

@@ -16,7 +16,7 @@ KEY = "firstbell:platform/observability"
 def test_an_email_that_is_none_is_refused(write_stack: WriteStack, email: str) -> None:
     (found,) = problems(write_stack, **platform(observability={"emails": [email]}))
     assert found.startswith(f"{KEY}/emails: {email!r} is no e-mail address: ")
-    assert found.endswith("; write one such as ops@example.org")
+    assert found.endswith(" (write one such as ops@example.org)")
 
 
 @pytest.mark.parametrize(
