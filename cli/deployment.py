@@ -20,6 +20,7 @@ from cli.stack import Change, OpenStack, Outcome, Progress
 from infra import clock
 from infra.errors import FirstbellError
 from infra.policy import exceptions
+from infra.policy.exceptions import PolicyException
 from infra.policy.report import Report
 from infra.scheduling import Season, plan_in_force, read_season_of
 from infra.season.compile import MOST_ACTIONS, read_action
@@ -120,6 +121,12 @@ def preview(stack: OpenStack, progress: Progress) -> Previewed:
     now = _now(stack)
     season = read_season_of(stack.settings, now)
     allowed = exceptions.read(now.date(), stack.name)
+    return _preview(stack, season, allowed, progress)
+
+
+def _preview(
+    stack: OpenStack, season: Season, allowed: Sequence[PolicyException], progress: Progress
+) -> Previewed:
     planned = stack.preview(progress)
     controls = policy.judge(stack.name, planned.resources, allowed)
     effects = lifecycle.effects(planned.outcome)
@@ -147,20 +154,22 @@ def up(
     change, the engine is not run again. What could not be judged before is judged afterwards.
 
     Raises:
-        InputError: the season's plan does not hold; nothing was changed.
+        InputError: the season's plan does not hold, or the exceptions from controls do not;
+            nothing was changed.
         Violations: a control fails; nothing was changed.
         Problems: data would be lost; nothing was changed.
         EngineError: the engine failed.
     """
+    now = _now(stack)
+    season = read_season_of(stack.settings, now)
+    allowed = exceptions.read(now.date(), stack.name)
     recovered = stack.recover(progress)
-    planned = preview(stack, progress)
+    planned = _preview(stack, season, allowed, progress)
     refuse(stack, planned, allow_data_replacement)
     if stack.local is not None:
         server.remember_generation(stack.name, stack.local.generation)
     if allow_data_replacement:
         protection.clear(stack, progress, allow_data_replacement)
-    now = _now(stack)
-    season = read_season_of(stack.settings, now)
     outcome = planned.outcome
     if not outcome.nothing:
         _make_room(stack, season, progress)
@@ -170,7 +179,6 @@ def up(
     for difference in wrong:
         progress(f"floor of {difference.target}")
         live.set_bounds(stack, found[difference.target], difference.expected)
-    allowed = exceptions.read(now.date(), stack.name)
     controls = policy.judge(stack.name, policy.recorded(stack.resources()), allowed)
     return Applied(outcome, planned.warnings, wrong, recovered, controls)
 

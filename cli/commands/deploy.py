@@ -66,7 +66,8 @@ def preview(
     """Show what `up` would change.
 
     Says what becomes of what is there, and what a month takes. Refuses, with exit 2, what AWS, a
-    quota or the database could not carry, and what would lose data that was not named.
+    quota or the database could not carry, what does not keep a security control, and what would
+    lose data that was not named.
     """
     from cli import deployment
 

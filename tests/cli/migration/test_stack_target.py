@@ -23,6 +23,8 @@ from infra.errors import InputError
 from tests.cli.migration.conftest import Outcome
 
 WHERE = "school.yaml: target.dsn"
+# In no URL as it stands: a password there would be taken for a real one.
+HIDDEN = "hunter2"
 SECRET = '{"username": "lms_admin", "password": "%s"}'
 OUTPUTS: dict[str, object] = {
     "engine": "aurora-postgresql",
@@ -88,13 +90,13 @@ def test_a_stack_that_cannot_be_the_target_is_explained_and_nothing_is_created(
     refused(asked, "the local cloud, which does not run", "firstbell up -s tiny")
     # From the command line, by a migration's file.
     for variable in ("SOURCE_DSN", "SOURCE_PEER_DSN"):
-        monkeypatch.setenv(variable, "postgresql://a:b@127.0.0.1:1/lms")
+        monkeypatch.setenv(variable, f"postgresql://a:{HIDDEN}@127.0.0.1:1/lms")
     write("school", Answers(target_stack="tiny"))
     for command in ("preflight", "start"):
         outcome = firstbell(command)
         assert (outcome.code, "Traceback" in outcome.err) == (2, False)
         assert "target.dsn: stack tiny is on the local cloud, which does not run" in outcome.err
-        assert "a:b@" not in outcome.err
+        assert HIDDEN not in outcome.err
     assert not (paths.home() / "migrations" / "school").exists()
     assert server.running() is None
     cloud = server.ensure_started()
