@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -23,10 +24,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-import boto3
 import psutil
 import yaml
-from pulumi import automation
+from pulumi import automation, log
 from pulumi.automation import events
 
 from cli import policy, recovery
@@ -195,12 +195,39 @@ _PARTS: Final = (
 
 
 def _load() -> None:
-    # What cannot be loaded fails again in the program, and is reported there.
-    with contextlib.suppress(Exception):
+    # What cannot be loaded fails again in the program, and is reported there. Thousands of classes
+    # that stay for good are no work for the garbage collector: it took 40% of the loading.
+    with contextlib.suppress(Exception), _uncollected():
         importlib.import_module("infra.composition")
         for part in _PARTS:
             # Asking for any name of its own makes it load.
             getattr(importlib.import_module(f"pulumi_aws.{part}"), "Provider", None)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is collected within, and what came to be within is left alone for good."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextlib.contextmanager
+def _silent_debug_log() -> Iterator[None]:
+    """The SDK says nothing at debug level within.
+
+    It sends four messages a resource, each a call to the engine and an event back, for a log that
+    nobody reads here; the SDK has no level to set.
+    """
+    debug = log.debug
+    log.debug = lambda *_, **__: None  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        log.debug = debug
 
 
 class _Program:
@@ -242,6 +269,8 @@ class OpenStack:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client for the stack's cloud and Region, or another one."""
+        import boto3
+
         where = region or self.settings.region
         if self.local is not None:
             return self.local.client(service, where)
@@ -367,9 +396,11 @@ class OpenStack:
     ) -> Outcome:
         recorder = recorder or _Recorder(progress, refreshing=refreshing)
         stack = self._stack
-        _interruptible(
-            lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors), progress
-        )
+        with _silent_debug_log():
+            _interruptible(
+                lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors),
+                progress,
+            )
         outcome = recorder.outcome()
         if outcome.changes:
             self._exported.clear()
@@ -410,6 +441,7 @@ def open_stack(
 
 
 def _check_account(settings: StackSettings) -> None:
+    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

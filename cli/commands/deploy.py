@@ -332,7 +332,9 @@ def _show(
 ) -> None:
     for warning in warnings:
         render.warn(warning)
-    recorded = _recorded_types() if stack.local is not None else frozenset[str]()
+    from cli.localcloud.provider.schema import recorded_types
+
+    recorded = recorded_types() if stack.local is not None else frozenset[str]()
     if context.json:
         render.emit_json(
             kind,
@@ -372,13 +374,6 @@ def _show(
         )
     counts = ", ".join(f"{count} {operation}" for operation, count in outcome.counts().items())
     render.text(f"{stack.name}: {counts or 'no resources'}")
-
-
-def _recorded_types() -> frozenset[str]:
-    """Types that the local cloud only keeps and shows."""
-    from cli.localcloud.provider.rows import RECORDED
-
-    return RECORDED
 
 
 def _type(token: str, recorded: Set[str] = frozenset()) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from infra.errors import InputError
 
-ENVIRONMENT_PREFIX = "AWS_ENDPOINT_URL"  # also AWS_ENDPOINT_URL_S3 and its like
+ENVIRONMENT_PREFIX: Final = "AWS_ENDPOINT_URL"  # also AWS_ENDPOINT_URL_S3 and its like
+# Where the local cloud's server says who it is: no S3 bucket can have this name.
+IDENTITY_PATH: Final = "/_firstbell"
 
 
 def is_loopback(endpoint: str) -> bool:

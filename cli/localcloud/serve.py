@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from cli.localcloud.endpoint import IDENTITY_PATH
 from cli.localcloud.mends import mend
 from cli.localcloud.recorded.serving import SIGNED_FOR, App, recording
 
-# No S3 bucket can have this name, so the path is free beside moto's own.
-IDENTITY_PATH: Final = "/_firstbell"
 WATCH_SECONDS: Final = 2.0
 # Where moto keeps what the clock plays: module and its dictionary account -> Region -> backend.
 PLAYED: Final = (

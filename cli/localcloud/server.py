@@ -30,8 +30,7 @@ import filelock
 import psutil
 
 from cli.localcloud import clock, files
-from cli.localcloud.endpoint import check_environment
-from cli.localcloud.serve import IDENTITY_PATH
+from cli.localcloud.endpoint import IDENTITY_PATH, check_environment
 from infra import paths
 from infra.errors import FirstbellError, InputError
 

@@ -4,7 +4,8 @@
 costs the provider a second at each start. A test compares the file with the installed SDK.
 
 A property's type is one of `"str" | "int" | "float" | "bool" | "any"`, `[type]` for a list,
-`{"*": type}` for a map with free keys, or `{name: type}` for a block.
+`{"*": type}` for a map with free keys, or `{name: type}` for a block. `recorded` types are those
+that the local cloud only keeps and shows.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ def schema_of(token: str) -> Schema:
     return Schema(inputs, frozenset(entry["required"]), inputs | entry["outputs"])
 
 
+def recorded_types() -> frozenset[str]:
+    """Types that the local cloud only keeps and shows."""
+    return frozenset(token for token, entry in _file().items() if entry.get("recorded"))
+
+
 def _tree(hint: Any, depth: int = 0) -> Type:  # noqa: PLR0911 (one a kind of type)
     """The JSON tree of a type annotation of the SDK."""
     from pulumi import _types  # pyright: ignore[reportPrivateUsage] # the SDK has no public reader
@@ -76,8 +82,10 @@ def _tree(hint: Any, depth: int = 0) -> Type:  # noqa: PLR0911 (one a kind of ty
     return "any"
 
 
-def generate(tokens: typing.Iterable[str]) -> dict[str, Any]:
-    """Read the SDK's classes of these resource types."""
+def generate(
+    tokens: typing.Iterable[str], recorded: collections.abc.Set[str]
+) -> dict[str, Any]:
+    """Read the SDK's classes of these resource types, and mark those that are recorded."""
     import inspect
 
     from pulumi import _types  # pyright: ignore[reportPrivateUsage] # the SDK has no public reader
@@ -104,7 +112,7 @@ def generate(tokens: typing.Iterable[str]) -> dict[str, Any]:
                 if k in to_pulumi and parameter.default is inspect.Parameter.empty
             ),
             "outputs": {k: v for k, v in outputs.items() if k not in inputs},
-        }
+        } | ({"recorded": True} if token in recorded else {})
     return result
 
 
@@ -115,6 +123,6 @@ def render(schemas: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    from cli.localcloud.provider.rows import TOKENS
+    from cli.localcloud.provider.rows import RECORDED, TOKENS
 
-    FILE.write_text(render(generate(TOKENS)))
+    FILE.write_text(render(generate(TOKENS, RECORDED)))
