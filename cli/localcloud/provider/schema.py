@@ -82,9 +82,7 @@ def _tree(hint: Any, depth: int = 0) -> Type:  # noqa: PLR0911 (one a kind of ty
     return "any"
 
 
-def generate(
-    tokens: typing.Iterable[str], recorded: collections.abc.Set[str]
-) -> dict[str, Any]:
+def generate(tokens: typing.Iterable[str], recorded: collections.abc.Set[str]) -> dict[str, Any]:
     """Read the SDK's classes of these resource types, and mark those that are recorded."""
     import inspect
 
