@@ -26,7 +26,7 @@ from cli.migration.rows import (
     told,
 )
 
-# Of a large table each connection is also served by the server's own parallel workers.
+# Each connection is also served by the server's own parallel workers.
 _PARALLEL_WORKERS: Final = 4
 # Rows of one chunk when the key begins with a number.
 _CHUNK_ROWS: Final = 16_384
@@ -146,7 +146,7 @@ def sum_tables(
         target,
         tables,
         lambda server, table: sum_table(server, table, hashes[server.side][table]),
-        progress=told(source.side, progress),
+        progress=told(source.side, progress, str),
         stop=stop,
     )
 

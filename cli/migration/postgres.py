@@ -84,6 +84,8 @@ class Server:
     the server refuses the password: AWS rotates those that it manages.
     """
 
+    connect_seconds = 5
+
     def __init__(
         self,
         side: str,
@@ -121,7 +123,7 @@ class Server:
     ) -> psycopg.Connection[Row]:
         """A new autocommit connection with the settings that make results comparable."""
         parts: dict[str, Any] = {
-            "connect_timeout": "5",
+            "connect_timeout": str(self.connect_seconds),
             "keepalives_idle": "5",
             "keepalives_interval": "2",
             "keepalives_count": "3",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from cli.migration import schema, spec
+from cli.migration import references, schema, spec
 from cli.migration.postgres import Server, ident
 from cli.migration.postgres_engine import PostgresEngine
 from infra.errors import FirstbellError
@@ -34,8 +34,8 @@ class PostgresStage:
 
     def __init__(self, target: Server, wanted: spec.Rehearsal, migration: str) -> None:
         self._target = target
-        self._dsn = spec.connection(wanted.dsn, "rehearsal.dsn")
-        self._peer = spec.connection(wanted.peer_dsn, "rehearsal.peer_dsn")
+        self._dsn = references.connection(wanted.dsn, "rehearsal.dsn")
+        self._peer = references.connection(wanted.peer_dsn, "rehearsal.peer_dsn")
         self._name = f"{migration}-r"
         self._admin = Server("rehearsal", self._dsn, self._peer, self._name)
         self._sides = [self._side("source"), self._side("target")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -16,8 +16,8 @@ from typing import Final, Protocol, TypeVar
 BUCKETS: Final = 1024
 # Differing rows named in a report; a person needs the first few.
 _NAMED: Final = 10
-# Connections a side; a large table is also read by the server's own parallel workers.
-_CONNECTIONS: Final = 2
+# Connections a side, where nothing else is said: users may be at work.
+CONNECTIONS: Final = 2
 _LOOKS: Final = 3
 
 
@@ -27,6 +27,10 @@ class Sum:
 
     rows: int
     hash: str
+
+    def __add__(self, other: Sum) -> Sum:
+        """Of two parts of a table."""
+        return Sum(self.rows + other.rows, str(int(self.hash) + int(other.hash)))
 
 
 @dataclass(frozen=True)
@@ -60,32 +64,35 @@ class Side(Protocol):
 
 
 S = TypeVar("S", bound=Side)
+# A table's name, or a part of a table.
+P = TypeVar("P", bound=Hashable)
 R = TypeVar("R")
 
 
 def on_both(
     sides: tuple[S, S],
-    order: Sequence[str],
-    do: Callable[[S, str], R],
+    order: Sequence[P],
+    do: Callable[[S, P], R],
     *,
     clone: Callable[[S], S],
-    progress: Callable[[Mapping[str, Mapping[str, R]]], None] = lambda _results: None,
+    connections: int = CONNECTIONS,
+    progress: Callable[[Mapping[P, Mapping[str, R]]], None] = lambda _results: None,
     stop: Callable[[], None] = lambda: None,
-) -> dict[str, tuple[R, R]]:
-    """Do something for every table on both sides, over several connections of each at a time.
+) -> dict[P, tuple[R, R]]:
+    """Do something for every table (or part) on both sides, over several connections of each.
 
     `clone` makes a connection; `stop` is called while it goes on and may raise to give up.
     """
-    results: dict[str, dict[str, R]] = {table: {} for table in order}
+    results: dict[P, dict[str, R]] = {each: {} for each in order}
     failures: list[Exception] = []
     ended = threading.Event()
 
-    def work(server: S, todo: queue.SimpleQueue[str]) -> None:
+    def work(server: S, todo: queue.SimpleQueue[P]) -> None:
         own = clone(server)
         try:
             while not ended.is_set():
-                table = todo.get_nowait()
-                results[table][server.side] = do(own, table)
+                each = todo.get_nowait()
+                results[each][server.side] = do(own, each)
         except queue.Empty:
             pass
         except Exception as error:
@@ -96,12 +103,12 @@ def on_both(
 
     threads: list[threading.Thread] = []
     for server in sides:
-        todo: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for table in order:
-            todo.put(table)
+        todo: queue.SimpleQueue[P] = queue.SimpleQueue()
+        for each in order:
+            todo.put(each)
         threads += [
             threading.Thread(target=work, args=(server, todo), daemon=True)
-            for _ in range(min(_CONNECTIONS, len(order)))
+            for _ in range(min(connections, len(order)))
         ]
     for thread in threads:
         thread.start()
@@ -116,17 +123,19 @@ def on_both(
     if failures:
         raise failures[0]
     one, other = (each.side for each in sides)
-    return {table: (pair[one], pair[other]) for table, pair in results.items()}
+    return {each: (pair[one], pair[other]) for each, pair in results.items()}
 
 
 def told(
-    side: str, progress: Callable[[int, int], None]
-) -> Callable[[Mapping[str, Mapping[str, Sum]]], None]:
-    """Turns results into tables done and their rows."""
+    side: str, progress: Callable[[int, int], None], table: Callable[[P], str]
+) -> Callable[[Mapping[P, Mapping[str, Sum]]], None]:
+    """Turns results into tables done and rows."""
 
-    def tell(results: Mapping[str, Mapping[str, Sum]]) -> None:
-        done = [pair[side] for pair in list(results.values()) if len(pair) == 2]
-        progress(len(done), sum(each.rows for each in done))
+    def tell(results: Mapping[P, Mapping[str, Sum]]) -> None:
+        found = [(table(each), dict(pair)) for each, pair in list(results.items())]
+        begun = {name for name, pair in found if len(pair) < 2}
+        done = [pair[side].rows for _, pair in found if len(pair) == 2]
+        progress(len({name for name, _ in found} - begun), sum(done))
 
     return tell
 

@@ -6,7 +6,6 @@ is resolved when it is used. All errors of a file are reported together, each wi
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,9 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, cast
 
-import psycopg
 import yaml
-from psycopg import conninfo
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,6 +28,7 @@ from pydantic import (
 )
 
 from cli.migration.durations import parse_duration, show_duration
+from cli.migration.references import REFERENCE, of_stack
 from infra.errors import InputError, Problem, Problems, nearest
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,30}")
@@ -40,7 +38,7 @@ _STACK: Final = re.compile(r"stack:[A-Za-z0-9._-]+(@[^@\s:]+:\d{1,5})?")
 def _reference(text: str) -> str:
     if text.startswith("stack:") and not _STACK.fullmatch(text):
         raise ValueError("write stack:NAME, or stack:NAME@HOST:PORT for another way to it")
-    if not re.match(r"(env|file|secret|stack):.+", text):
+    if not REFERENCE.match(text):
         raise ValueError(
             "names no secret: write env:NAME, file:PATH, secret:ARN or stack:NAME, never the secret"
             " itself"
@@ -96,10 +94,7 @@ class Database(_Model):
             raise ValueError("needs either dsn and peer_dsn, or stack; not both")
         way = given.get("endpoint")
         peer = given.get("peer_endpoint", way)
-        return given | {
-            key: f"stack:{stack}" + (f"@{at}" if at is not None else "")
-            for key, at in (("dsn", way), ("peer_dsn", peer))
-        }
+        return given | {"dsn": of_stack(stack, way), "peer_dsn": of_stack(stack, peer)}
 
     @property
     def free_bytes(self) -> int | None:
@@ -432,54 +427,3 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
         if (found := _model_in(inner)) is not None:
             return found
     return None
-
-
-def resolve(reference: str, where: str) -> str:
-    """Fetch the secret that a reference names.
-
-    Raises:
-        InputError: it is not there. The message never holds the secret.
-    """
-    kind, _, name = reference.partition(":")
-    if kind == "env":
-        value = os.environ.get(name)
-        if not value:
-            raise InputError(f"the variable {name} is not set", where=where, fix=f"export {name}=…")
-        return value
-    if kind == "file":
-        try:
-            return Path(name).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {name}", where=where, why=str(error)) from error
-    if kind == "stack":
-        from cli.migration import stack_target
-
-        return stack_target.connection_string(name, where)
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
-    except (BotoCoreError, ClientError) as error:
-        raise InputError(f"cannot read secret {name}", where=where, why=str(error)) from error
-    return answer["SecretString"]
-
-
-def connection(reference: str, where: str) -> dict[str, str]:
-    """The parts of the connection string that a reference names.
-
-    Raises:
-        InputError: it is missing or malformed. libpq's own message would quote the secret.
-    """
-    text = resolve(reference, where)
-    try:
-        parts = conninfo.conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
-        parts = {}
-    if not parts.get("host") or not parts.get("dbname") or not parts.get("user"):
-        raise InputError(
-            f"{reference} is no usable connection string",
-            where=where,
-            fix="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or host=… dbname=… user=…",
-        ) from None
-    return {key: str(value) for key, value in parts.items() if value is not None}

@@ -6,11 +6,14 @@ the next command. When no runner is alive the databases are asked directly.
 
 from __future__ import annotations
 
+import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from cli.migration import locks, named
+from cli.migration import locks
 from cli.migration.durations import show_duration
 from cli.migration.journal import Journal
 from cli.migration.phases import (
@@ -22,8 +25,13 @@ from cli.migration.phases import (
     TIMED,
 )
 
+if TYPE_CHECKING:
+    from cli.migration.engine import Server
+
 # What the runner published longer ago than this is not "now".
 _FRESH: Final = timedelta(seconds=5)
+# A source behind commands of its own may need some seconds.
+_ANSWER_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -109,18 +117,30 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
 
 
 def _ask(migration: str) -> dict[str, bool] | None:
-    """Ask the databases themselves; loaded only then, because `status` is asked often."""
-    from cli.migration import engines, spec
+    """Ask both databases at once; None when one does not answer in time.
 
-    engine = engines.between(migration, spec.load(named.folder() / f"{migration}.yaml"))
-    sides = (engine.source, engine.target)
-    try:
-        return {server.side: server.open_to_applications() for server in sides}
-    except engine.errors:
-        return None
-    finally:
-        for server in sides:
+    Raises:
+        InputError: the migration's file or a reference in it is not usable.
+    """
+    from cli.migration import engines
+
+    answers: dict[str, bool] = {}
+
+    def ask(server: Server) -> None:
+        # Whatever it is that a server or its driver says: it did not answer.
+        with suppress(Exception):
+            answers[server.side] = server.open_to_applications()
             server.close()
+
+    sides = engines.sides(migration)
+    threads = [threading.Thread(target=ask, args=(each,), daemon=True) for each in sides]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    found = {each.side: answers[each.side] for each in sides if each.side in answers}
+    return found if len(found) == len(sides) else None
 
 
 def _deadline(

@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cli.migration import spec
+from cli.migration import references
 from cli.migration.mariadb.server import Address
 from infra.errors import InputError
 
-SCHEMES: Final = ("mariadb", "mysql")
 _PORT: Final = 3306
-
-
-def is_mariadb(text: str) -> bool:
-    """Whether a connection string names MariaDB by its scheme."""
-    return text.partition("://")[0] in SCHEMES
 
 
 def address(reference: str, where: str) -> Address:
@@ -24,7 +18,7 @@ def address(reference: str, where: str) -> Address:
     Raises:
         InputError: it is missing or malformed; the message holds no part of the secret.
     """
-    text = spec.resolve(reference, where)
+    text = references.resolve(reference, where)
     found = urlsplit(text)
     try:
         port = found.port or _PORT
@@ -32,9 +26,9 @@ def address(reference: str, where: str) -> Address:
         port = 0
     database = found.path.lstrip("/")
     options = parse_qs(found.query)
-    if not (is_mariadb(text) and found.hostname and found.username and database and port) or (
-        options.keys() - {"ssl_ca"}
-    ):
+    if not (
+        references.is_mariadb(text) and found.hostname and found.username and database and port
+    ) or (options.keys() - {"ssl_ca"}):
         raise InputError(
             f"{reference} is no usable connection string",
             where=where,

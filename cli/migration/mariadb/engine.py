@@ -290,6 +290,7 @@ class MariaDbEngine(Pair[Server]):
                 a,
                 b,
                 tables,
+                connections=max(sums.connections(side) for side in (a, b)),
                 progress=lambda done, rows: run.journal.show(
                     verify={"tables": done, "of": len(tables), "rows": rows}
                 ),

@@ -38,7 +38,6 @@ from cli.migration.mariadb.gtid import Position
 from cli.migration.mariadb.text import account, ident, literal
 from infra.errors import FirstbellError, InputError
 
-_CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 24 * 3600
 # What makes the text of values, and so row sums, equal on servers with different settings. Nothing
 # of ours may wait for a lock for long, because users would queue behind it.
@@ -98,6 +97,8 @@ class Server:
     `roles` limits the fence to the named users, for rehearsals on scratch servers.
     """
 
+    connect_seconds = 5
+
     def __init__(
         self,
         side: str,
@@ -146,8 +147,8 @@ class Server:
             database=self.dsn.database if ours else None,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS if ours else _CONNECT_SECONDS,
+            connect_timeout=self.connect_seconds,
+            read_timeout=_READ_SECONDS if ours else self.connect_seconds,
             ssl=context,
         )
         if ours:

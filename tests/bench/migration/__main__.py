@@ -108,6 +108,7 @@ def copy_and_verify(scene: Scene, rows: int) -> None:
             pair[0].rows
             for pair in checksums.sum_tables(engine.source, engine.target, tables).values()
         ],
+        [server.process.pid for server in (scene.source, scene.target) if server.process],
     )
     run.close()
 

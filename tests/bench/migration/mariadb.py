@@ -46,6 +46,7 @@ def _play(scene: MariaDbScene, rows: int) -> None:
         lambda: [
             pair[0].rows for pair in sums.sum_tables(engine.source, engine.target, tables).values()
         ],
+        [server.process.pid for server in (scene.source, scene.target) if server.process],
     )
     run.close()
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cli.migration import spec
+from cli.migration import references
 from infra.errors import InputError
 
 DSN = "postgresql://admin" + ":p%40ss@db.example.org:5433/lms"
@@ -26,7 +26,7 @@ def test_a_reference_names_a_variable_a_file_or_a_secret_of_secrets_manager(
         client = boto3.client("secretsmanager")
         arn = client.create_secret(Name="lms/source", SecretString=DSN)["ARN"]
         for reference in ("env:THE_DSN", f"file:{tmp_path / 'dsn'}", f"secret:{arn}"):
-            parts = spec.connection(reference, "source.dsn")
+            parts = references.connection(reference, "source.dsn")
             assert (parts["host"], parts["port"], parts["password"]) == (
                 "db.example.org",
                 "5433",
@@ -34,9 +34,9 @@ def test_a_reference_names_a_variable_a_file_or_a_secret_of_secrets_manager(
             )
         # Known-bad twins: none of that name, and one that is no connection string.
         with pytest.raises(InputError, match="cannot read secret lms/none") as missing:
-            spec.connection("secret:lms/none", "source.dsn")
+            references.connection("secret:lms/none", "source.dsn")
         assert missing.value.where == "source.dsn"
         client.create_secret(Name="lms/odd", SecretString="hunter2 and more")
         with pytest.raises(InputError, match="no usable connection string") as odd:
-            spec.connection("secret:lms/odd", "source.dsn")
+            references.connection("secret:lms/odd", "source.dsn")
         assert "hunter2" not in str(odd.value)

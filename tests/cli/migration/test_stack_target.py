@@ -13,7 +13,7 @@ import pytest
 from pulumi import automation
 
 from cli.localcloud import server
-from cli.migration import spec, stack_target
+from cli.migration import references, spec, stack_target
 from cli.migration.init import Answers, write
 from cli.migration.postgres import Server
 from cli.migration.proof.servers import PostgresServer
@@ -139,12 +139,12 @@ def test_the_address_comes_from_outputs_and_the_password_from_the_secret_as_it_i
         reference = f"stack:tiny@127.0.0.1:{database.port}"
         ours = Server(
             "target",
-            spec.connection(reference, WHERE),
-            spec.connection(reference, WHERE),
+            references.connection(reference, WHERE),
+            references.connection(reference, WHERE),
             "school",
-            renew=lambda: spec.connection(reference, WHERE),
+            renew=lambda: references.connection(reference, WHERE),
         )
-        twin = Server("target", spec.connection(reference, WHERE), {}, "school")
+        twin = Server("target", references.connection(reference, WHERE), {}, "school")
         ours.ping()
         ours.close()
         with database.connect("postgres") as conn:
