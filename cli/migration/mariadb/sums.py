@@ -11,8 +11,8 @@ and NULL is an empty number or an empty length, which no value is. Texts go as t
 stored, without a conversion. The session pins what changes the text of a time; FLOAT is read as
 DOUBLE, because its own text is rounded.
 
-Large tables are read in ranges of their key, so that one table does not leave the other connections
-without work.
+A table that is larger than the others is read in ranges of its key, so that it does not leave the
+other connections without work.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _WIDE: Final = frozenset(("ucs2", "utf16", "utf16le", "utf32"))
 # NULL out. A row is at most 65,535 bytes and some hundred texts that are stored apart, which is far
 # below what any dump of it needs.
 _LONGEST_BYTES: Final = 1024
-# Rows of one range of a large table's key, as statistics guess.
-_RANGE_ROWS: Final = 200_000
+# A range of a key is not worth a statement of its own below this many rows.
+_LEAST_ROWS: Final = 100_000
 _MOST_CONNECTIONS: Final = 8
 
 
@@ -138,10 +138,12 @@ def sum_table(server: Server, table: str, condition: str = "") -> Sum:
     return Sum(int(rows), str(total))
 
 
-def _parts(server: Server, tables: Sequence[str]) -> list[_Part]:
+def _parts(server: Server, tables: Sequence[str], connections: int) -> list[_Part]:
     """What is summed by one statement each, the largest tables first.
 
     The ranges of a table cover every key there can be, so both sides may be asked for the same.
+    Reading by ranges takes a tenth longer, so only what would keep one connection busy longer than
+    the others is shared out.
     """
     guessed = {
         ident(str(name)): int(count or 0)
@@ -150,10 +152,12 @@ def _parts(server: Server, tables: Sequence[str]) -> list[_Part]:
             server.database,
         )
     }
+    sizes = sorted(((guessed.get(table, 0), table) for table in tables), reverse=True)
+    share = max(_LEAST_ROWS, sum(size for size, _ in sizes) // (2 * connections))
     return [
         _Part(table, condition)
-        for table in sorted(tables, key=lambda table: -guessed.get(table, 0))
-        for condition in ranges(server, table, guessed.get(table, 0) // _RANGE_ROWS + 1)
+        for size, table in sizes
+        for condition in ranges(server, table, max(1, round(size / share)))
     ]
 
 
@@ -196,7 +200,7 @@ def sum_tables(
     """Sum every table on both sides at the same time; `stop` is called meanwhile and may raise."""
     found = on_both(
         (source, target),
-        _parts(source, tables),
+        _parts(source, tables, connections),
         lambda server, part: sum_table(server, part.table, part.condition),
         clone=Server.clone,
         connections=connections,
