@@ -142,7 +142,7 @@ def refuse(stack: OpenStack, found: Previewed, allow_data_replacement: Sequence[
         InputError: a name was allowed of which nothing would lose data.
     """
     policy.refuse(found.controls, stack.name)
-    lifecycle.refuse(found.effects, found.outcome, allow_data_replacement)
+    lifecycle.refuse(found.effects, found.outcome, allow_data_replacement, stack.resources)
 
 
 def up(

@@ -7,7 +7,7 @@ take data away is refused unless it was named. Functions of the engine's outcome
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,6 +61,11 @@ _UPDATES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 _GROUP: Final = "aws:autoscaling/group:Group"
+_DISTRIBUTION: Final = "aws:cloudfront/distribution:Distribution"
+# An origin key in an URN: it can be made anew, so nothing is lost with it. Its number comes last.
+_ORIGIN_KEY: Final = re.compile(
+    r"firstbell:origin_key:OriginKey\$aws:secretsmanager/secret:Secret::.*-(\d+)$"
+)
 # Operations of the engine that belong to one replacement; the first of them is shown.
 _REPLACING: Final = frozenset({"replace", "create-replacement", "delete-replaced"})
 _REMOVING: Final = frozenset({"delete"})
@@ -98,7 +103,7 @@ def effects(outcome: Outcome) -> list[Effect]:
 def _effect(change: Change, *, rolling: bool) -> Effect | None:
     if not change.type.startswith("aws:"):
         return None
-    data = DATA.get(change.type)
+    data = None if _ORIGIN_KEY.search(change.urn) else DATA.get(change.type)
     if change.operation in _REPLACING:
         keys = ", ".join(sorted(p.path for p in change.properties if "replace" in p.kind))
         words = "replaced: a new one is made" + (f" for {keys}" if keys else "") + ", the old goes"
@@ -129,8 +134,14 @@ def _update(change: Change, *, rolling: bool) -> str:
     return "; ".join(dict.fromkeys(words)) or "in place"
 
 
-def refuse(found: Sequence[Effect], outcome: Outcome, allowed: Iterable[str]) -> None:
-    """Refuse what takes data away and was not allowed, and what AWS never does.
+def refuse(
+    found: Sequence[Effect],
+    outcome: Outcome,
+    allowed: Iterable[str],
+    state: Callable[[], Iterable[Mapping[str, Any]]],
+) -> None:
+    """Refuse what takes data away and was not allowed, what AWS never does, and a key that goes
+    while the CDN sends it. `state` reads the resources that are there.
 
     Raises:
         Problems: each resource that would lose data, and each forbidden change.
@@ -154,7 +165,7 @@ def refuse(found: Sequence[Effect], outcome: Outcome, allowed: Iterable[str]) ->
         for effect in found
         if effect.loses and effect.name not in names
     ]
-    problems += _forbidden(outcome)
+    problems += [*_forbidden(outcome), *_keys_in_use(outcome, state)]
     if problems:
         raise Problems("what the stack would lose, or AWS forbids", problems)
 
@@ -184,6 +195,26 @@ def _forbidden(outcome: Outcome) -> Iterator[Problem]:
                 f"to {'.'.join(map(str, after))}",
                 "write the newer version, or restore a snapshot of before the upgrade",
             )
+
+
+def _keys_in_use(
+    outcome: Outcome, state: Callable[[], Iterable[Mapping[str, Any]]]
+) -> Iterator[Problem]:
+    """The newest origin key is what the CDN sends, everywhere until minutes after it has another:
+    the load balancer may let go of those before it alone."""
+    removed = [change for change in outcome.changes if change.operation in _REMOVING]
+    going = {int(found[1]): c for c in removed if (found := _ORIGIN_KEY.search(c.urn))}
+    if not going or any(change.type == _DISTRIBUTION for change in removed):
+        return
+    there = [int(found[1]) for r in state() if (found := _ORIGIN_KEY.search(str(r["urn"])))]
+    newest = max(there, default=0)
+    if newest in going:
+        yield Problem(
+            going[newest].name,
+            f"forbidden: the CDN sends key {newest}, and would for some minutes after the load "
+            "balancer had let it go; every request would be refused",
+            f"write edge/key_number: {newest} to leave the key, or {newest + 1} to change it",
+        )
 
 
 def _numbers(values: Mapping[str, Any]) -> tuple[int, ...]:

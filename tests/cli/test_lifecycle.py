@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from cli.lifecycle import effects, refuse
+from cli.lifecycle import Effect, effects
+from cli.lifecycle import refuse as refuse_by_state
 from cli.stack import Change, Outcome, PropertyChange
 from infra.errors import InputError, Problems
 
 CLUSTER = "aws:rds/cluster:Cluster"
+SECRET = "aws:secretsmanager/secret:Secret"
+DISTRIBUTION = "aws:cloudfront/distribution:Distribution"
 
 
 def change(
@@ -35,6 +38,17 @@ def change(
 
 def outcome(*changes: Change) -> Outcome:
     return Outcome(changes, 0)
+
+
+def refuse(found: list[Effect], of: Outcome, allowed: list[str], *keys: int) -> None:
+    """`keys` are the numbers of the origin keys in the state."""
+    refuse_by_state(found, of, allowed, lambda: [{"urn": origin_key("same", n).urn} for n in keys])
+
+
+def origin_key(operation: str, number: int) -> Change:
+    name = f"demo-origin-{number}"
+    urn = f"urn:pulumi:demo::firstbell::firstbell:origin_key:OriginKey${SECRET}::{name}"
+    return Change(operation, urn, SECRET, name)
 
 
 def words(entry: Change) -> str:
@@ -143,4 +157,42 @@ def test_a_database_is_upgraded_and_never_downgraded(
 def test_a_vpc_is_never_replaced_since_balancer_and_database_cannot_move() -> None:
     found = outcome(change("replace", "aws:ec2/vpc:Vpc", "demo", "cidrBlock"))
     with pytest.raises(Problems, match="demo: forbidden: a VPC's block cannot change"):
+        refuse(effects(found), found, [])
+
+
+@pytest.mark.parametrize(
+    ("there", "made", "gone"),
+    [((1,), (2,), ()), ((2, 1), (3,), (1,)), ((3, 2, 1), (), (1,))],
+    ids=["first", "later", "killed before the last step"],
+)
+def test_an_origin_key_changes_by_one_and_takes_no_data_along(
+    there: tuple[int, ...], made: tuple[int, ...], gone: tuple[int, ...]
+) -> None:
+    changes = [origin_key("create", n) for n in made] + [origin_key("delete", n) for n in gone]
+    found = outcome(*changes, change("update", DISTRIBUTION, "demo-edge", "origins"))
+    refuse(effects(found), found, [], *there)
+
+
+@pytest.mark.parametrize(
+    ("there", "made", "gone"),
+    [((1,), (3, 2), (1,)), ((2, 1), (), (2,)), ((3, 2), (1,), (3,)), ((2, 1), (5, 4), (2, 1))],
+    ids=["one skipped", "back", "back later", "many skipped"],
+)
+def test_a_key_that_the_cdn_sends_stays_until_it_sends_another(
+    there: tuple[int, ...], made: tuple[int, ...], gone: tuple[int, ...]
+) -> None:
+    changes = [origin_key("create", n) for n in made] + [origin_key("delete", n) for n in gone]
+    found = outcome(*changes, change("update", DISTRIBUTION, "demo-edge", "origins"))
+    newest = max(there)
+    with pytest.raises(Problems, match=f"demo-origin-{newest}: forbidden: the CDN") as caught:
+        refuse(effects(found), found, [], *there)
+    assert f"edge/key_number: {newest} to leave the key, or {newest + 1}" in str(caught.value)
+    # With the CDN they all go.
+    found = outcome(*changes, change("delete", DISTRIBUTION, "demo-edge"))
+    refuse(effects(found), found, [], *there)
+
+
+def test_a_secret_that_is_no_origin_key_goes_only_by_name() -> None:
+    found = outcome(change("delete", SECRET, "demo-cache"))
+    with pytest.raises(Problems, match="--allow-data-replacement demo-cache"):
         refuse(effects(found), found, [])
