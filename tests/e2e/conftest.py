@@ -91,11 +91,11 @@ class Firstbell:
             **self.environment,
         }
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = "") -> Any:
         """A boto3 client, as somebody would use who changes things behind the stack's back."""
         cloud = server.running()
         assert cloud is not None
-        return cloud.client(service, self.region)
+        return cloud.client(service, region or self.region)
 
 
 @pytest.fixture

@@ -6,19 +6,23 @@ repaired and destroyed.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jmespath
 import pytest
 
 from cli.localcloud import server
+from infra.origin_key import HEADER
 from infra.paths import PROJECT_ROOT
+from infra.season.compile import LOAD_BALANCER
 from tests.e2e.conftest import Firstbell
 from tests.evaluator import evaluate, find_excess, required_units
 
@@ -73,8 +77,19 @@ def actions(firstbell: Firstbell, stack: str, names: list[str]) -> dict[str, lis
             action
             for page in database.paginate(ServiceNamespace="rds")
             for action in page["ScheduledActions"]
-        ]
+        ],
+        "balancer": schedules(firstbell),
     }
+
+
+def schedules(firstbell: Firstbell) -> list[dict[str, Any]]:
+    """What EventBridge Scheduler is to call."""
+    scheduler = firstbell.client("scheduler")
+    return [
+        scheduler.get_schedule(Name=listed["Name"])
+        for page in scheduler.get_paginator("list_schedules").paginate()
+        for listed in page["Schedules"]
+    ]
 
 
 def targets(firstbell: Firstbell, stack: str) -> dict[str, dict[str, Any]]:
@@ -87,13 +102,18 @@ def judged(firstbell: Firstbell, stack: str, names: list[str], since: datetime) 
     found = actions(firstbell, stack, names)
     assert all(found[name] for name in names)
     initial = {name: group(firstbell, f"{stack}-{name}")["MinSize"] for name in names}
-    initial["database"] = 1
+    initial |= {"database": 1, "balancer": 0}
     assert evaluate(season, found, since=since, initial=initial) == []
     assert find_excess(season, found, since=since, initial=initial) == []
 
 
-def broken_and_repaired(firstbell: Firstbell, stack: str, tier: str) -> None:
-    """A floor lowered and an action deleted by hand are named by `drift` and put right by `up`."""
+def broken_and_repaired(
+    firstbell: Firstbell, stack: str, tier: str, also: Collection[tuple[str, str]] = ()
+) -> None:
+    """A floor lowered and an action deleted by hand are named by `drift` and put right by `up`.
+
+    So are the bounds and resources of `also`, which the caller has changed.
+    """
     autoscaling = firstbell.client("autoscaling")
     before = group(firstbell, f"{stack}-{tier}")
     name = before["AutoScalingGroupName"]
@@ -104,15 +124,38 @@ def broken_and_repaired(firstbell: Firstbell, stack: str, tier: str) -> None:
     autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=before["MinSize"] - 1)
     differences = firstbell.json("drift", "-s", stack, code=7)["differences"]
     named = {(entry["name"], entry["property"]) for entry in differences}
-    assert named == {(gone, "the resource"), (f"{stack}-{tier}", "minSize")}
-    assert len(firstbell.json("up", "-s", stack)["repaired"]) == 1
+    assert named == {(gone, "the resource"), (f"{stack}-{tier}", "minSize"), *also}
+    again = firstbell.json("up", "-s", stack)
+    bounds = [name for name, changed in named if changed != "the resource"]
+    assert len(again["repaired"]) == len(bounds)
+    controls = again["policy"]["controls"]
+    assert controls["failed"] == controls["undetermined"] == []
     assert group(firstbell, f"{stack}-{tier}")["MinSize"] == before["MinSize"]
     assert firstbell.json("drift", "-s", stack)["differences"] == []
 
 
+# What a stack makes that holds others: service, operation, member of the answer.
+MADE = (
+    ("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"),
+    ("cloudfront", "list_distributions", "DistributionList.Items"),
+    ("efs", "describe_file_systems", "FileSystems"),
+    ("elasticache", "describe_replication_groups", "ReplicationGroups"),
+    ("elbv2", "describe_load_balancers", "LoadBalancers"),
+    ("rds", "describe_db_clusters", "DBClusters"),
+    ("rds", "describe_db_proxies", "DBProxies"),
+    ("s3", "list_buckets", "Buckets"),
+    ("scheduler", "list_schedules", "Schedules"),
+    ("secretsmanager", "list_secrets", "SecretList"),
+    ("sqs", "list_queues", "QueueUrls"),
+)
+
+
 def nothing_is_left(firstbell: Firstbell) -> None:
-    assert firstbell.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
-    assert firstbell.client("rds").describe_db_clusters()["DBClusters"] == []
+    for service, operation, member in MADE:
+        answer = getattr(firstbell.client(service), operation)()
+        assert not jmespath.search(member, answer), f"{service} {member}"
+    for scope, region in (("REGIONAL", firstbell.region), ("CLOUDFRONT", "us-east-1")):
+        assert firstbell.client("wafv2", region).list_web_acls(Scope=scope)["WebACLs"] == []
     vpcs = firstbell.client("ec2").describe_vpcs()["Vpcs"]
     assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
 
@@ -150,9 +193,63 @@ def test_elyco_has_its_tier_up_before_ten_to_nine_and_back_afterwards(
     )
 
 
+def every_part_is_there(firstbell: Firstbell) -> None:
+    """As the cloud has it: CDN and web ACL before the tiers, names, cache, files, jobs, proxy."""
+    (cdn,) = firstbell.client("cloudfront").list_distributions()["DistributionList"]["Items"]
+    hosts = {"infomentor.example.org", "staging.infomentor.example.org"}
+    assert cdn["Enabled"]
+    assert set(cdn["Aliases"]["Items"]) == hosts
+    (firewall,) = firstbell.client("wafv2", "us-east-1").list_web_acls(Scope="CLOUDFRONT")[
+        "WebACLs"
+    ]
+    assert cdn["WebACLId"] == firewall["ARN"]
+    records = firstbell.client("route53").list_resource_record_sets(HostedZoneId="Z0INFOMENTOR")
+    pointing = [
+        (record["Name"].rstrip("."), record["Type"])
+        for record in records["ResourceRecordSets"]
+        if record.get("AliasTarget", {}).get("DNSName", "").rstrip(".") == cdn["DomainName"]
+    ]
+    assert sorted(pointing) == sorted((host, kind) for host in hosts for kind in ("A", "AAAA"))
+    certificate = firstbell.client("acm", "us-east-1").describe_certificate(
+        CertificateArn=cdn["ViewerCertificate"]["ACMCertificateArn"]
+    )["Certificate"]
+    assert hosts <= {certificate["DomainName"], *certificate["SubjectAlternativeNames"]}
+    balancing = firstbell.client("elbv2")
+    (balancer,) = balancing.describe_load_balancers()["LoadBalancers"]
+    (listener,) = balancing.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])[
+        "Listeners"
+    ]
+    rules = balancing.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+    for rule in (rule for rule in rules if not rule["IsDefault"]):
+        headers = jmespath.search("Conditions[].HttpHeaderConfig.HttpHeaderName", rule)
+        assert HEADER in headers, "who walks around the CDN is refused"
+
+    (cache,) = firstbell.client("elasticache").describe_replication_groups()["ReplicationGroups"]
+    assert (cache["Status"], cache["MultiAZ"]) == ("available", "enabled")
+    efs = firstbell.client("efs")
+    (shared,) = efs.describe_file_systems()["FileSystems"]
+    mounts = efs.describe_mount_targets(FileSystemId=shared["FileSystemId"])["MountTargets"]
+    assert len({mount["SubnetId"] for mount in mounts}) == 3
+    outputs = firstbell.json("outputs", "-s", "infomentor")["outputs"]
+    firstbell.client("s3").head_bucket(Bucket=outputs["files"]["bucket"])
+    queue = firstbell.client("sqs").get_queue_attributes(
+        QueueUrl=outputs["workers"]["workers"]["queue_url"], AttributeNames=["RedrivePolicy"]
+    )
+    assert "deadLetterTargetArn" in queue["Attributes"]["RedrivePolicy"]
+    assert group(firstbell, "infomentor-workers")["Instances"]
+    (proxy,) = firstbell.client("rds").describe_db_proxies()["DBProxies"]
+    assert (proxy["Status"], proxy["RequireTLS"]) == ("available", True)
+
+
 def test_infomentor_lends_to_staging_only_what_production_gives_back(
     committed: Firstbell,
 ) -> None:
+    """The stack with every part on."""
+
+    def applied(firstbell: Firstbell) -> None:
+        judged(firstbell, "infomentor", ["web", "staging"], datetime(2026, 8, 9, tzinfo=UTC))
+        every_part_is_there(firstbell)
+
     def off_season(firstbell: Firstbell) -> None:
         found = targets(firstbell, "infomentor")
         assert (found["web"]["in_service"], found["staging"]["in_service"]) == (2, 16)
@@ -168,9 +265,7 @@ def test_infomentor_lends_to_staging_only_what_production_gives_back(
         committed,
         "infomentor",
         {
-            "firstbell up -s infomentor": lambda firstbell: judged(
-                firstbell, "infomentor", ["web", "staging"], datetime(2026, 8, 9, tzinfo=UTC)
-            ),
+            "firstbell up -s infomentor": applied,
             "firstbell local advance --to 2026-12-07T08:00Z": in_the_grades,
             "firstbell season show -s infomentor --week 2026-12-07": off_season,
             "firstbell drift -s infomentor": lambda firstbell: broken_and_repaired(
@@ -181,7 +276,51 @@ def test_infomentor_lends_to_staging_only_what_production_gives_back(
     )
 
 
+def reservations_are_as_planned(firstbell: Firstbell) -> None:
+    """Each call of the plan is a schedule, with this load balancer in the place of the stand-in."""
+    (balancer,) = firstbell.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    (role,) = (
+        role
+        for role in firstbell.client("iam").list_roles()["Roles"]
+        if role["RoleName"].startswith("itslearning-balancer")
+    )
+
+    def called(schedule: Mapping[str, Any], arn: str) -> tuple[str, ...]:
+        change = json.loads(schedule["Target"]["Input"])
+        assert change.pop("LoadBalancerArn") == arn
+        start, end = (schedule[key] for key in ("StartDate", "EndDate"))
+        return (
+            schedule["ScheduleExpression"],
+            schedule["ScheduleExpressionTimezone"],
+            *(at if isinstance(at, str) else f"{at:%Y-%m-%dT%XZ}" for at in (start, end)),
+            schedule["FlexibleTimeWindow"]["Mode"],
+            schedule["Target"]["Arn"],
+            json.dumps(change),
+        )
+
+    plan = json.loads((firstbell.stacks / "seasons" / "itslearning.plan.json").read_text())
+    live = schedules(firstbell)
+    assert {called(schedule, balancer["LoadBalancerArn"]) for schedule in live} == {
+        called(action, LOAD_BALANCER) for action in plan["targets"]["balancer"]["actions"]
+    }
+    assert {schedule["Target"]["RoleArn"] for schedule in live} == {role["Arn"]}
+    assert all(schedule["State"] == "ENABLED" for schedule in live)
+
+
+def reserved(firstbell: Firstbell) -> int:
+    """The load balancer capacity units that stand reserved."""
+    balancing = firstbell.client("elbv2")
+    (balancer,) = balancing.describe_load_balancers()["LoadBalancers"]
+    found = balancing.describe_capacity_reservation(LoadBalancerArn=balancer["LoadBalancerArn"])
+    return found.get("MinimumLoadBalancerCapacity", {}).get("CapacityUnits", 0)
+
+
 def test_itslearning_imports_outside_core_hours_alone(committed: Firstbell) -> None:
+    def applied(firstbell: Firstbell) -> None:
+        names = ["web", "imports"]
+        judged(firstbell, "itslearning", names, datetime(2026, 8, 16, tzinfo=UTC))
+        reservations_are_as_planned(firstbell)
+
     def imports_are(units: int, *, at: str) -> Check:
         """The group's live bounds and instances, read with boto3, are just so many."""
 
@@ -197,28 +336,47 @@ def test_itslearning_imports_outside_core_hours_alone(committed: Firstbell) -> N
         found = targets(firstbell, "itslearning")
         # 40,000 logins x 10 requests in 1,200 s, and twice 0.8 requests/s for each 1,000 of
         # 500,000 users from eight on; 25 an instance.
-        assert found["web"]["in_service"] >= (40_000 * 10 / 1_200 + 2 * 0.8 * 500) / 25
+        most = 40_000 * 10 / 1_200 + 2 * 0.8 * 500
+        assert found["web"]["in_service"] >= most / 25
+        # A unit of the load balancer's capacity bears 9 a second, and 3 of 4 are planned for.
+        assert reserved(firstbell) >= most / (9 * 0.75)
+        assert found["balancer"]["in_service"] == reserved(firstbell)
+
+    def back_again(firstbell: Firstbell) -> None:
+        imports_are(4, at="16:10")(firstbell)
+        assert reserved(firstbell) == 0
 
     def in_the_burst(firstbell: Firstbell) -> None:
         for name in ("web", "database"):
             found = targets(firstbell, "itslearning")[name]
             assert found["in_service"] >= found["required"], name
 
+    def reservations_come_back(firstbell: Firstbell) -> None:
+        """A schedule deleted by hand, and a reservation that somebody forgot."""
+        balancing, scheduler = firstbell.client("elbv2"), firstbell.client("scheduler")
+        (balancer,) = balancing.describe_load_balancers()["LoadBalancers"]
+        gone = max(schedules(firstbell), key=lambda schedule: schedule["StartDate"])["Name"]
+        scheduler.delete_schedule(Name=gone)
+        balancing.modify_capacity_reservation(
+            LoadBalancerArn=balancer["LoadBalancerArn"],
+            MinimumLoadBalancerCapacity={"CapacityUnits": 150},
+        )
+        also = {(gone, "the resource"), ("itslearning-balancer", "minSize")}
+        broken_and_repaired(firstbell, "itslearning", "imports", also)
+        assert reserved(firstbell) == 0
+        assert gone in {schedule["Name"] for schedule in schedules(firstbell)}
+
     live(
         committed,
         "itslearning",
         {
-            "firstbell up -s itslearning": lambda firstbell: judged(
-                firstbell, "itslearning", ["web", "imports"], datetime(2026, 8, 16, tzinfo=UTC)
-            ),
+            "firstbell up -s itslearning": applied,
             "firstbell local advance --by 10m": imports_are(4, at="a Sunday before school"),
             "firstbell local advance --to 2027-03-09T06:20Z": imports_are(4, at="07:20"),
             "firstbell local advance --to 2027-03-09T06:59Z": before_the_burst,
             "firstbell local advance --to 2027-03-09T07:15Z": in_the_burst,
-            "firstbell local advance --to 2027-03-09T15:10Z": imports_are(4, at="16:10"),
-            "firstbell drift -s itslearning": lambda firstbell: broken_and_repaired(
-                firstbell, "itslearning", "imports"
-            ),
+            "firstbell local advance --to 2027-03-09T15:10Z": back_again,
+            "firstbell drift -s itslearning": reservations_come_back,
             "firstbell destroy -s itslearning --yes": nothing_is_left,
         },
     )
