@@ -40,6 +40,10 @@ _ENGINES = ("postgresql", "mariadb", "oracle", "sqlserver")
 @click.option("--url", help="How users reach the site.")
 @click.option("--private-url", help="How the target is reached before users are.")
 @click.option(
+    "--rehearsal-web", metavar="HOST", help="A web server for rehearsals, for ssh; default none."
+)
+@click.option("--rehearsal-url", help="How it is reached; default http://HOST.")
+@click.option(
     "--files",
     multiple=True,
     metavar="FOLDER=TARGET",
@@ -87,7 +91,16 @@ def _answers(flags: dict[str, Any]) -> Answers:
             )
         trees.append((Path(source), target))
     config = flags["config"]
-    plain = ("kind", "engine", "target_stack", "web", "target_web", "url", "private_url", "window")
+    if flags["rehearsal_url"] and not flags["rehearsal_web"]:
+        raise InputError(
+            "where the rehearsal's application runs is not said",
+            where="--rehearsal-url",
+            fix="add --rehearsal-web HOST",
+        )
+    plain = (
+        *("kind", "engine", "target_stack", "web", "target_web", "url", "private_url"),
+        *("rehearsal_web", "rehearsal_url", "window"),
+    )
     return Answers(
         config=Path(config) if config else None,
         files=trees,
@@ -120,5 +133,9 @@ def _asked() -> Answers:
     flags["target_web"] = ask("Web server of the target, for ssh", "web.aws.example.org")
     flags["url"] = ask("Address that users know (Enter: from config.php, or fill in later)") or None
     flags["private_url"] = ask("Address of the target before users are there", "http://10.0.0.10")
+    flags["rehearsal_web"] = ask("Web server for rehearsals, for ssh (Enter: none)") or None
+    flags["rehearsal_url"] = (
+        ask("Address of it", f"http://{flags['rehearsal_web']}") if flags["rehearsal_web"] else None
+    )
     flags["window"] = ask("How long users may be without the site", "3h")
     return _answers(flags)

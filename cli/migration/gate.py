@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from cli.migration import budget
+from cli.migration import budget, programs
 from cli.migration.durations import parse_duration, show_duration
 from cli.migration.engine import Stream
 from cli.migration.journal import Journal
@@ -169,21 +168,14 @@ def evaluate(run: Run) -> list[Item]:
 
 def _programs(run: Run) -> Item:
     """Whether this runner has every program that the cutover, or its way back, will start."""
-    application, switch = run.spec.application, run.spec.switch
+    application = run.spec.application
     commands = [
-        *(
-            (f"application.{name}.{key}", command)
-            for name, side in (("source", application.source), ("target", application.target))
-            for key in ("stop", "start", "maintenance_on", "maintenance_off")
-            for command in getattr(side, key)
-        ),
-        *(("switch.to_target", command) for command in switch.to_target),
-        *(("switch.to_source", command) for command in switch.to_source),
-        *((f"smoke test {test.name}", test.command) for test in application.smoke if test.command),
+        *programs.of_side("application.source", application.source),
+        *programs.of_side("application.target", application.target),
+        *programs.of_ways("switch", run.spec.switch),
+        *programs.of_tests(application.smoke),
     ]
-    missing = dict.fromkeys(
-        f"{command[0]} ({where})" for where, command in commands if shutil.which(command[0]) is None
-    )
+    missing = programs.missing(commands)
     return Item(
         "programs",
         not missing,

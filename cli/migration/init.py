@@ -44,6 +44,9 @@ class Answers:
     # How users reach it, and how the target is reached before users do.
     url: str | None = None
     private_url: str = "http://10.0.0.10"
+    # Where an application for rehearsals runs, for ssh, and how it is reached.
+    rehearsal_web: str | None = None
+    rehearsal_url: str | None = None
     # Folder on this runner -> what the target calls it.
     files: Sequence[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
     window: str = "3h"
@@ -230,7 +233,7 @@ def _document(name: str, answers: Answers, engine: Engine, moodle: Moodle | None
     yield "# How long users may be without the site."
     yield f"window: {_quoted(answers.window)}"
     yield ""
-    yield from _rehearsal(answers, engine)
+    yield from _rehearsal(name, answers, engine)
     yield ""
     yield from _GATE
 
@@ -343,23 +346,34 @@ def _application(answers: Answers, preset: Preset, moodle: Moodle | None) -> Ite
     yield f"  kind: {answers.kind}"
     for side, web in (("source", answers.web), ("target", answers.target_web)):
         yield f"  {side}:"
-        for key in ("maintenance_on", "stop", "start", "maintenance_off"):
-            commands: Sequence[str] = getattr(preset, key)
-            if commands:
-                yield f"    {key}: {_flow(each.format(web=web) for each in commands)}"
+        yield from (f"    {line}" for line in _side(preset, web))
     yield "  # `before` runs over the private address before users come, `after` from outside; a"
-    yield "  # command succeeds when it exits 0. Those in ./smoke are yours to write."
+    yield "  # command succeeds when it exits 0. Those in ./smoke are yours to write; they are told"
+    yield "  # where the application answers."
     yield "  smoke:"
     url = answers.url or (moodle and moodle.url) or "https://lms.example.org"
+    yield from _smoke(preset, answers.target_web, before=answers.private_url, after=url)
+
+
+def _side(preset: Preset, web: str) -> Iterable[str]:
+    """How the application is stopped and started on one host."""
+    for key in ("maintenance_on", "stop", "start", "maintenance_off"):
+        commands: Sequence[str] = getattr(preset, key)
+        if commands:
+            yield f"{key}: {_flow(each.format(web=web) for each in commands)}"
+
+
+def _smoke(preset: Preset, web: str, *, before: str, after: str) -> Iterable[str]:
+    """Smoke tests of an application on a host, by the addresses where it answers."""
     for test in preset.smoke:
+        base = (before if test.when == "before" else after).rstrip("/")
         what = f"name: {_quoted(test.name)}"
         if test.path is not None:
-            base = answers.private_url if test.when == "before" else url
-            what += f", url: {_quoted(base.rstrip('/') + test.path)}"
+            what += f", url: {_quoted(base + test.path)}"
         if test.contains is not None:
             what += f", contains: {_quoted(test.contains)}"
         if test.command is not None:
-            what += f", command: {_quoted(test.command.format(target=answers.target_web))}"
+            what += f", command: {_quoted(test.command.format(web=web, url=base))}"
         yield f"    - {{{what}, when: {test.when}}}"
 
 
@@ -374,7 +388,7 @@ _SWITCH: Final = (
 )
 
 
-def _rehearsal(answers: Answers, engine: Engine) -> Iterable[str]:
+def _rehearsal(name: str, answers: Answers, engine: Engine) -> Iterable[str]:
     if engine == "mariadb":
         yield "# Two empty scratch servers, because MariaDB's replication joins servers."
         places = {
@@ -393,12 +407,31 @@ def _rehearsal(answers: Answers, engine: Engine) -> Iterable[str]:
     yield "rehearsal:"
     for key, reference in places.items():
         yield f"  {key}: {_quoted(reference)}"
-    yield "  # What stands in for the application's commands; what has no stand-in is named as not"
-    yield "  # exercised in the rehearsal's record."
-    yield "  # stop: [./rehearsal/stop]"
-    yield "  # start: [./rehearsal/start]"
-    yield "  # switch: [./rehearsal/switch]"
-    yield "  # smoke: [{name: front page, command: ./rehearsal/front-page}]"
+    yield from _stand_ins(name, answers, engine)
+
+
+def _stand_ins(name: str, answers: Answers, engine: Engine) -> Iterable[str]:
+    """What a rehearsal runs in the place of the application's commands."""
+    if answers.rehearsal_web is None:
+        yield "  # Stop, start, switch and smoke tests have no stand-in, so a rehearsal's record"
+        yield "  # names them as not exercised: init --rehearsal-web HOST writes them."
+        return
+    preset, web = PRESETS[answers.kind], answers.rehearsal_web
+    url = answers.rehearsal_url or f"http://{web}"
+    base = f"firstbell_{name.replace('-', '_')}_r"
+    yield "  # An application of its own plays both sides. ./rehearsal/switch is yours to write: it"
+    if engine == "mariadb":
+        yield "  # points that application at the scratch server that is open,"
+    else:
+        yield f"  # points that application at the scratch database that is open, {base}_target or"
+        yield f"  # {base}_source,"
+    yield "  # by an account of your own."
+    yield from (f"  {line}" for line in _side(preset, web))
+    yield "  switch:"
+    yield "    to_target: [./rehearsal/switch to-target]"
+    yield "    to_source: [./rehearsal/switch to-source]"
+    yield "  smoke:"
+    yield from _smoke(preset, web, before=url, after=url)
 
 
 _GATE: Final = (

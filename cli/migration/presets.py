@@ -1,7 +1,8 @@
 """What a migration file begins with for each application: its commands, tests and trees of files.
 
-Commands carry `{web}`, the host they go to over ssh. They are what the projects' own installation
-guides use; an installation that differs corrects them in the file.
+Commands carry `{web}`, the host they go to over ssh, and those of smoke tests `{url}`, where the
+application answers. They are what the projects' own installation guides use; an installation that
+differs corrects them in the file.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Preset:
     notes: Sequence[str] = field(default_factory=list[str])
 
 
-_SIGN_IN: Final = Smoke("sign in", "after", command="./smoke/sign-in")
-_UPLOAD: Final = Smoke("upload and download", "after", command="./smoke/upload")
-_MESSAGES: Final = Smoke("messages", "after", command="./smoke/messages")
+_SIGN_IN: Final = Smoke("sign in", "after", command="./smoke/sign-in {url}")
+_UPLOAD: Final = Smoke("upload and download", "after", command="./smoke/upload {url}")
+_MESSAGES: Final = Smoke("messages", "after", command="./smoke/messages {url}")
 
 PRESETS: Final[Mapping[Kind, Preset]] = {
     "moodle": Preset(
@@ -61,11 +62,11 @@ PRESETS: Final[Mapping[Kind, Preset]] = {
             Smoke(
                 "cron",
                 "before",
-                command="ssh {target} sudo -u www-data php /var/www/moodle/admin/cli/cron.php",
+                command="ssh {web} sudo -u www-data php /var/www/moodle/admin/cli/cron.php",
             ),
             _SIGN_IN,
             _UPLOAD,
-            Smoke("quiz attempt", "after", command="./smoke/quiz"),
+            Smoke("quiz attempt", "after", command="./smoke/quiz {url}"),
             _MESSAGES,
         ],
         files=("moodledata", "/var/moodledata", "moodle"),
@@ -87,7 +88,7 @@ PRESETS: Final[Mapping[Kind, Preset]] = {
             _SIGN_IN,
             Smoke("courseware", "after", path="/courses"),
             _UPLOAD,
-            Smoke("graded problem", "after", command="./smoke/problem"),
+            Smoke("graded problem", "after", command="./smoke/problem {url}"),
         ],
         files=("openedx-media", "/opt/openedx/data/media", "plain"),
         notes=[
@@ -106,7 +107,7 @@ PRESETS: Final[Mapping[Kind, Preset]] = {
             Smoke("readiness", "before", path="/readiness"),
             _SIGN_IN,
             _UPLOAD,
-            Smoke("quiz attempt", "after", command="./smoke/quiz"),
+            Smoke("quiz attempt", "after", command="./smoke/quiz {url}"),
             _MESSAGES,
         ],
         files=("canvas-files", "/var/canvas/tmp/files", "plain"),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from cli.migration import states
+from cli.migration import programs, states
 from cli.migration.engine import Stage
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run, drive, elapsed
@@ -18,6 +18,7 @@ from cli.migration.phases import (
     REVERT,
     TIMED,
 )
+from cli.migration.spec import Rehearsal
 from infra.errors import FirstbellError, InputError
 
 _MOST_WRITES_PER_SECOND: Final = 2000.0
@@ -42,6 +43,7 @@ def rehearse(run: Run, progress: Callable[[str], None] = lambda _text: None) -> 
             f"a rehearsal needs a soaking target; the migration is in {run.journal.current.state}",
             fix="firstbell migrate status",
         )
+    _refuse_missing_programs(run, run.spec.rehearsal)
     stage = run.engine.stage(run, run.spec.rehearsal)
     try:
         progress("loading the scratch databases")
@@ -55,6 +57,22 @@ def rehearse(run: Run, progress: Callable[[str], None] = lambda _text: None) -> 
     run.journal.remember("rehearsals", [*(kept if isinstance(kept, list) else []), record])
     run.journal.note("rehearsed", **record)
     return record
+
+
+def _refuse_missing_programs(run: Run, wanted: Rehearsal) -> None:
+    missing = programs.missing(
+        (
+            *programs.of_side("rehearsal", wanted),
+            *programs.of_ways("rehearsal.switch", wanted.switch),
+            *programs.of_tests(wanted.smoke),
+        )
+    )
+    if missing:
+        raise InputError(
+            f"not on this runner: {', '.join(missing)}",
+            where=f"{run.journal.meta['migration']}.yaml: rehearsal",
+            fix="write them, or take the keys out: what has no stand-in is named as not exercised",
+        )
 
 
 def _play(run: Run, stage: Stage) -> dict[str, object]:
@@ -95,7 +113,7 @@ def _play(run: Run, stage: Stage) -> dict[str, object]:
     wanted = run.spec.rehearsal
     if wanted is not None:
         left_out += [] if wanted.stop and wanted.start else ["application stop and start"]
-        left_out += [] if wanted.switch else ["switch"]
+        left_out += [] if wanted.switch.to_target else ["switch"]
         left_out += [] if wanted.smoke else ["smoke"]
     return {
         "at": run.now().isoformat(),

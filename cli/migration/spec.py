@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final, Literal, Self, cast
 
 import yaml
 from pydantic import (
@@ -203,20 +203,25 @@ class Route53(_Model):
     target: str
 
 
-class Switch(_Model):
-    """What sends users to the target, and back: commands, Route 53 records, or both."""
+class Ways(_Model):
+    """Commands that send users to the target, and back."""
 
     to_target: list[Command] = []
     to_source: list[Command] = []
-    route53: Route53 | None = None
-    # How long resolvers may keep the old address.
-    old_ttl: Duration = timedelta(seconds=60)
 
     @model_validator(mode="after")
-    def _both_ways(self) -> Switch:
+    def _both_ways(self) -> Self:
         if bool(self.to_target) != bool(self.to_source):
             raise ValueError("to_target and to_source belong together: one takes the other back")
         return self
+
+
+class Switch(Ways):
+    """What sends users to the target, and back: commands, Route 53 records, or both."""
+
+    route53: Route53 | None = None
+    # How long resolvers may keep the old address.
+    old_ttl: Duration = timedelta(seconds=60)
 
 
 class Target(_Model):
@@ -288,18 +293,26 @@ class Gate(_Model):
         return self
 
 
-class Rehearsal(_Model):
-    """A scratch server, and what stands in for the application's commands on it."""
+class Rehearsal(Side):
+    """A scratch server, and what stands in for the application's commands on it.
+
+    One application plays both sides: its commands run wherever those of source or target would.
+    """
 
     dsn: Reference
     peer_dsn: Reference
     # A second scratch server, for MariaDB: its replication joins servers, not databases.
     target_dsn: Reference | None = None
     target_peer_dsn: Reference | None = None
-    stop: list[Command] = []
-    start: list[Command] = []
-    switch: list[Command] = []
+    # What points that application at the scratch database that is open.
+    switch: Ways = Ways()
     smoke: list[Smoke] = []
+
+    @model_validator(mode="after")
+    def _both(self) -> Rehearsal:
+        if bool(self.stop) != bool(self.start):
+            raise ValueError("stop and start belong together: one takes the other back")
+        return self
 
 
 class Spec(_Model):

@@ -25,7 +25,7 @@ from cli.migration.engine import (
 from cli.migration.files import Tree
 from cli.migration.machine import GoBack, Run, State, Table
 from cli.migration.phases import BLOCKED, ERROR
-from cli.migration.spec import Side, Smoke
+from cli.migration.spec import Side, Smoke, Ways
 from infra.errors import FirstbellError, InputError, MismatchError
 
 _SMOKE_STEP_SECONDS: Final = 0.5
@@ -90,8 +90,7 @@ def _gate(run: Run) -> None:
 
 def _commands(run: Run, side: str) -> Side:
     if run.rehearsing and run.spec.rehearsal is not None:
-        stand_in = run.spec.rehearsal
-        return Side(stop=stand_in.stop, start=stand_in.start)
+        return run.spec.rehearsal
     return run.spec.application.source if side == "source" else run.spec.application.target
 
 
@@ -222,11 +221,14 @@ def _switch(run: Run) -> None:
         run.effect(f"marks of {tree.name}", lambda t=tree: t.clear_maintenance())
     _open_side(run, run.target)
     _smoke_tests(run, "before")
-    switch = run.spec.switch.to_target
-    if run.rehearsing and run.spec.rehearsal is not None:
-        switch = run.spec.rehearsal.switch
-    run.commands("switch to the target", switch)
+    run.commands("switch to the target", _ways(run).to_target)
     _send_users(run, "target")
+
+
+def _ways(run: Run) -> Ways:
+    if run.rehearsing and run.spec.rehearsal is not None:
+        return run.spec.rehearsal.switch
+    return run.spec.switch
 
 
 def _smoke_tests(run: Run, when: str) -> None:
@@ -327,10 +329,7 @@ def _back_switch(run: Run) -> None:
     for tree in run.trees:
         run.effect(f"marks of {tree.name}", lambda t=tree: t.clear_maintenance())
     _open_side(run, run.source)
-    commands = run.spec.switch.to_source
-    if run.rehearsing and run.spec.rehearsal is not None:
-        commands = run.spec.rehearsal.switch
-    run.commands("switch back to the source", commands)
+    run.commands("switch back to the source", _ways(run).to_source)
     _send_users(run, "source")
 
 

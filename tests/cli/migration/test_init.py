@@ -76,6 +76,37 @@ def test_a_file_for_each_application_and_database_loads_and_is_commented(
     } - {"env:NAME"}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", list(PRESETS))
+def test_a_web_server_for_rehearsals_gets_commands_and_smoke_tests_of_its_own(
+    home: Path, kind: Kind, engine: Engine
+) -> None:
+    write("my-school", Answers(kind, engine, rehearsal_web="lab", rehearsal_url="https://lab/"))
+    read = load("my-school")
+    stand_in = read.rehearsal
+    assert stand_in is not None
+    for key in ("maintenance_on", "stop", "start", "maintenance_off"):
+        real = getattr(read.application.target, key)
+        assert getattr(stand_in, key) == [
+            [{"web.aws.example.org": "lab"}.get(word, word) for word in command] for command in real
+        ]
+    assert stand_in.switch.to_target == [["./rehearsal/switch", "to-target"]]
+    assert stand_in.switch.to_source == [["./rehearsal/switch", "to-source"]]
+    assert [test.name for test in stand_in.smoke] == [t.name for t in read.application.smoke]
+    for test in stand_in.smoke:
+        words = [test.url] if test.url else test.command or []
+        assert any("lab" in str(word) for word in words), words
+        assert "example.org" not in " ".join(map(str, words))
+    text = (paths.stacks() / "migrations" / "my-school.yaml").read_text()
+    assert ("firstbell_my_school_r_source" in text) == (engine != "mariadb")
+    # Without one nothing stands in, and the file says what that means.
+    write("plain", Answers(kind, engine))
+    plain = load("plain").rehearsal
+    assert plain is not None
+    assert (plain.stop, plain.switch.to_target, plain.smoke) == ([], [], [])
+    assert "not exercised" in (paths.stacks() / "migrations" / "plain.yaml").read_text()
+
+
 def test_moodle_stands_in_maintenance_until_the_side_that_opens_takes_it_off(home: Path) -> None:
     write("school", Answers("moodle", web="old", target_web="new"))
     application = load("school").application
@@ -160,7 +191,7 @@ def test_flags_fill_the_file_and_the_variables_to_set_are_said(
     outcome = firstbell(
         *("init", "school", "--kind", "moodle", "--config", str(config), "--target-stack", "prod"),
         *("--web", "lms1", "--url", "https://lms.school.se/", "--files", "/srv/x=s3://media/lms"),
-        *("--window", "90m"),
+        *("--window", "90m", "--rehearsal-web", "lab"),
     )
     assert outcome.code == 0, outcome.err
     assert (
@@ -178,6 +209,8 @@ def test_flags_fill_the_file_and_the_variables_to_set_are_said(
         "http://10.0.0.10/login/index.php"
     }
     assert read.window.total_seconds() == 5400
+    assert read.rehearsal is not None
+    assert read.rehearsal.smoke[0].url == "http://lab/login/index.php"
     shown = json.loads(firstbell("init", "b", "--kind", "canvas", "--json").out)
     assert (shown["kind"], shown["variables"]["TARGET_DSN"][:13]) == (
         "migrate-init",
@@ -187,6 +220,7 @@ def test_flags_fill_the_file_and_the_variables_to_set_are_said(
         (("init",), "the migration has no name"),
         (("init", "c", "--files", "/srv/x"), "does not say where the files go"),
         (("init", "c", "--engine", "mysql"), "mysql"),
+        (("init", "c", "--rehearsal-url", "http://lab"), "add --rehearsal-web HOST"),
     ):
         refused = firstbell(*arguments)
         assert refused.code == 2
@@ -216,12 +250,16 @@ def typed(keys: bytes) -> subprocess.CompletedProcess[str]:
 def test_on_a_terminal_without_flags_it_asks_and_enter_takes_the_default(
     home: Path, config: Path
 ) -> None:
-    done = typed("\n".join(["school", "", str(config), "prod", "", "", "", "", "2h", ""]).encode())
+    done = typed(
+        "\n".join(["school", "", str(config), "prod", "", "", "", "", "lab", "", "2h", ""]).encode()
+    )
     assert done.returncode == 0, done.stderr
     assert "Application (moodle, openedx, canvas, generic) [moodle]" in done.stderr
     read = load("school")
     assert (read.application.kind, read.target.dsn) == ("moodle", "stack:prod")
     assert read.window.total_seconds() == 7200
+    assert read.rehearsal is not None
+    assert read.rehearsal.stop[0][:2] == ["ssh", "lab"]
 
 
 def test_a_question_that_nobody_answers_writes_nothing(home: Path) -> None:

@@ -53,6 +53,20 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_key(file: Path
     assert "HUNTER" not in text
 
 
+def test_stand_ins_of_a_rehearsal_come_with_what_takes_them_back(file: Path) -> None:
+    places = '\nrehearsal: {dsn: "env:R", peer_dsn: "env:R", '
+    for stand_ins, wrong in (
+        ("stop: [a]}", "rehearsal: stop and start belong together"),
+        ("switch: {to_target: [a]}}", "rehearsal.switch: to_target and to_source belong together"),
+        ("switch: [a]}", "rehearsal.switch: "),
+    ):
+        file.write_text(GOOD + places + stand_ins)
+        with pytest.raises(Problems, match=wrong):
+            spec.load(file)
+    file.write_text(GOOD + places + "stop: [a], start: [b]}")
+    assert spec.load(file).rehearsal is not None
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"), [("", "the file is empty"), ("- a", "the file holds no keys")]
 )
