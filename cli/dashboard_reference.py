@@ -43,8 +43,9 @@ agrees. An alarm whose metrics stop coming is told by itself where that is bad.
 
 The floor of web tiers and workers is the group's own metric GroupMinSize, which scheduled actions
 move: the alarm follows the calendar. AWS has no such metric for replicas of database and cache:
-theirs are compared with the least that the stack's file allows, and `firstbell season verify` and
-`firstbell status` with the schedule. A minimum that a scheduled action failed to raise is found by
+where a season moves theirs, the stack publishes the minimum that is live as `firstbell`/MinCapacity
+each minute, and is told when that stops; where none does, they are compared with the least that the
+stack's file allows. A minimum that a scheduled action failed to raise is found by
 `firstbell season verify` and `firstbell drift`, not by an alarm.
 
 | alarm | belongs to | on when |
@@ -73,7 +74,7 @@ def _names(settings: StackSettings) -> MetricNames:
 
 def _watched(settings: StackSettings) -> Watched:
     """The demo's season schedules tiers and database, no workers."""
-    return watch(settings.platform, (), _names(settings))
+    return watch(settings.stack, settings.platform, ("web", "database"), _names(settings))
 
 
 def _widgets(watched: Watched) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from cli.localcloud import fleets
 from cli.stack import OpenStack
 from infra import clock
+from infra.season.compile import CAPACITY_CALL
 from infra.season.limits import MAX_RESERVED_CAPACITY_UNITS
 from infra.season.plan import Bounds
 from infra.season.scalable import SCALABLE, kind_of
@@ -19,7 +20,7 @@ _GROUP: Final = "aws:autoscaling/group:Group"
 _SCALABLE_TARGET: Final = "aws:appautoscaling/target:Target"
 _CLUSTER: Final = "aws:rds/cluster:Cluster"
 _BALANCER: Final = "aws:lb/loadBalancer:LoadBalancer"
-_RESERVATION: Final = "aws:scheduler/schedule:Schedule"
+_SCHEDULE: Final = "aws:scheduler/schedule:Schedule"
 
 # What AWS adds to an action that was not in the request that made it.
 _RESPONSE_ONLY: Final = frozenset({"ScheduledActionARN", "Time", "CreationTime"})
@@ -41,7 +42,12 @@ def read(stack: OpenStack) -> dict[str, LiveTarget]:
     What the state holds and the cloud has lost is left out: `drift` names it.
     """
     found: dict[str, LiveTarget] = {}
-    reservations = [r for r in stack.resources() if r["type"] == _RESERVATION]
+    reservations = [
+        resource
+        for resource in stack.resources()
+        if resource["type"] == _SCHEDULE
+        and str(resource["outputs"]["target"]["arn"]).endswith(CAPACITY_CALL)
+    ]
     for resource in stack.resources():
         name = resource["urn"].rsplit("::", 1)[-1].removeprefix(f"{stack.name}-")
         live: LiveTarget | None = None

@@ -24,6 +24,7 @@ from infra.database import Database, DatabaseArgs
 from infra.edge import Edge, EdgeArgs, visitors
 from infra.files import Files, FilesArgs
 from infra.firewall import GLOBAL_REGION, Firewall, FirewallArgs, front_rules, origin_rules
+from infra.floors import Floor, Floors, FloorsArgs
 from infra.log_bucket import LogBucket
 from infra.names import Names, NamesArgs
 from infra.network import Network, NetworkArgs
@@ -281,6 +282,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             season=settings.season,
             settings=platform.observability,
             watched=watch(
+                stack,
                 platform,
                 season.targets,
                 MetricNames(
@@ -305,6 +307,13 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
     moved |= {"database": database.resource_id, "balancer": balancer.arn}
     if cache is not None and cache.resource_id is not None:
         moved["cache"] = cache.resource_id
+    floors = [
+        Floor(name, SCALABLE[kind], moved[name])
+        for name in season.targets
+        if (kind := kind_at(name)) in SCALABLE
+    ]
+    if floors:
+        Floors(f"{stack}-floors", FloorsArgs(stack, floors, tags))
     _schedule(stack, season, moment, moved, tags)
     return Platform(
         outputs={

@@ -5,8 +5,8 @@ Here: which series of AWS's there are and what they mean. What is shown of them 
 
 The scheduled floor of an Auto Scaling group is a series of its own, GroupMinSize, since scheduled
 actions move the group's MinSize: it needs no copy of the plan. AWS publishes no such series for the
-minimum of a scalable target (Aurora replicas, cache replicas); there the floor is the least that
-the stack's file allows, and `firstbell season verify` compares with the schedule.
+minimum of a scalable target (Aurora replicas, cache replicas): where a season moves it, `floors`
+publishes it; where none does, it is the least that the stack's file allows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ HOUR: Final = 3600
 # An alarm on metric math takes ten metrics. CloudWatch user guide, "Creating a CloudWatch alarm
 # based on a metric math expression".
 MAX_METRICS_OF_AN_ALARM: Final = 10
+# What a replica takes to serve, as a season assumes it.
+REPLICA_BOOT_MINUTES: Final = 15
+
+# What `floors` publishes: the live MinCapacity of a scalable target.
+FLOOR_NAMESPACE: Final = "firstbell"
+FLOOR_METRIC: Final = "MinCapacity"
+# Where a floor comes from: from the calendar, or, where no season moves it, from the file.
+SCHEDULED_FLOOR: Final = "scheduled floor"
+FIXED_FLOOR: Final = "least that the stack's file allows"
 
 Dimensions = Mapping[str, pulumi.Input[str]]
 
@@ -38,6 +47,16 @@ class Metric:
     stat: str
     dimensions: Dimensions
     period: int = MINUTE
+
+
+def floor_dimensions(stack: str, target: str) -> dict[str, str]:
+    """How `floors` names the floor of one scheduled target."""
+    return {"Stack": stack, "Target": target}
+
+
+def floor_metric(stack: str, target: str) -> Metric:
+    """The floor that scheduled actions have set, as `floors` publishes it each minute."""
+    return Metric(FLOOR_NAMESPACE, FLOOR_METRIC, "Average", floor_dimensions(stack, target))
 
 
 def used(metrics: Mapping[str, Metric], expression: str) -> dict[str, Metric]:
@@ -96,7 +115,7 @@ class Group:
             demand=demand,
             serving="serving",
             floor="least",
-            floor_is="scheduled floor",
+            floor_is=SCHEDULED_FLOOR,
             boot_minutes=self.boot_minutes,
         )
 
@@ -176,13 +195,14 @@ def _of_queue(queue: pulumi.Input[str], name: str, stat: str) -> Metric:
 @dataclass(frozen=True)
 class Cluster:
     """The Aurora cluster; its replicas are the units. `most_connections` is None where the class's
-    memory is not known."""
+    memory is not known; `scheduled_floor` where no season moves the floor."""
 
     identifier: pulumi.Input[str]
     least_replicas: int
     has_replicas: bool
     most_connections: int | None
     cpu_target_percent: float
+    scheduled_floor: Metric | None = None
 
     def metric(self, name: str, stat: str, role: str = "WRITER") -> Metric:
         """Of the writer, or of all readers together. Aurora user guide, "Dimensions for Aurora":
@@ -195,19 +215,22 @@ class Cluster:
         """Each reader sends one sample a minute, so that their number is the number of readers."""
         if not self.has_replicas:
             return None
+        scheduled = self.scheduled_floor
         return Capacity(
             name="database",
             unit="replicas",
             metrics={
                 "readers": self.metric("CPUUtilization", "SampleCount", "READER"),
                 "cpu": self.metric("CPUUtilization", "Average", "READER"),
-            },
+            }
+            | ({"least": scheduled} if scheduled else {}),
             demand=f"cpu * readers / {self.cpu_target_percent:g}",
-            serving="readers",
-            floor=self.least_replicas,
-            floor_is="least that the stack's file allows",
-            boot_minutes=15,
-            watched=self.least_replicas > 0,
+            # Without a reader there is no sample: that is none, not silence.
+            serving="FILL(readers, 0)" if scheduled else "readers",
+            floor="least" if scheduled else self.least_replicas,
+            floor_is=SCHEDULED_FLOOR if scheduled else FIXED_FLOOR,
+            boot_minutes=REPLICA_BOOT_MINUTES,
+            watched=scheduled is not None or self.least_replicas > 0,
         )
 
 
@@ -218,6 +241,8 @@ class CacheGroup:
     group: pulumi.Input[str]
     settings: CacheSettings
     cpu_target_percent: float
+    scheduled_floor: Metric | None = None
+    """Replicas of one shard; None where no season moves them."""
 
     @property
     def nodes(self) -> dict[str, pulumi.Input[str]]:
@@ -248,6 +273,9 @@ class CacheGroup:
         for number, node in self.nodes.items():
             metrics[f"node{number}"] = self.metric(node, "EngineCPUUtilization", "SampleCount")
             metrics[f"cpu{number}"] = self.metric(node, "EngineCPUUtilization", "Average")
+        shards, floor = self.settings.shards, self.scheduled_floor
+        if floor is not None:
+            metrics["least"] = floor
         # Of nodes that are not there yet AWS has no series, which SUM passes over.
         return Capacity(
             name="cache",
@@ -255,10 +283,10 @@ class CacheGroup:
             metrics=metrics,
             demand=f'SUM(METRICS("cpu")) / {self.cpu_target_percent:g}',
             serving='SUM(METRICS("node"))',
-            floor=self.settings.shards * (1 + self.settings.replicas.min),
-            floor_is="least that the stack's file allows",
-            boot_minutes=15,
-            watched=len(self.nodes) <= MAX_METRICS_OF_AN_ALARM,
+            floor=f"{shards} * (1 + least)" if floor else shards * (1 + self.settings.replicas.min),
+            floor_is=SCHEDULED_FLOOR if floor else FIXED_FLOOR,
+            boot_minutes=REPLICA_BOOT_MINUTES,
+            watched=len(self.nodes) + (floor is not None) <= MAX_METRICS_OF_AN_ALARM,
         )
 
 

@@ -15,7 +15,16 @@ from infra.cache import REPLICA_CPU_TARGET_PERCENT
 from infra.checks.connections import max_connections
 from infra.database import READER_CPU_TARGET_PERCENT
 from infra.fleet import CPU_TARGET_PERCENT
-from infra.measures import CacheGroup, Cluster, Group, Jobs, Metric, Tier, Watched
+from infra.measures import (
+    CacheGroup,
+    Cluster,
+    Group,
+    Jobs,
+    Metric,
+    Tier,
+    Watched,
+    floor_metric,
+)
 from infra.settings.observability import ObservabilitySettings
 from infra.settings.platform import PlatformSettings
 
@@ -37,9 +46,12 @@ class MetricNames:
     cache: pulumi.Input[str] | None = None
 
 
-def watch(platform: PlatformSettings, scheduled: Container[str], names: MetricNames) -> Watched:
+def watch(
+    stack: str, platform: PlatformSettings, scheduled: Container[str], names: MetricNames
+) -> Watched:
     """What there is to be looked at; `scheduled` has the targets of the season."""
     database, cache = platform.database, platform.cache
+    floors = {name: floor_metric(stack, name) for name in ("database", "cache") if name in scheduled}
     groups = {
         name: Group(name, names.groups[name], fleet.boot_minutes)
         for name, fleet in platform.groups.items()
@@ -73,8 +85,9 @@ def watch(platform: PlatformSettings, scheduled: Container[str], names: MetricNa
             most_connections=database.max_connections
             or max_connections(database.instance_class, database.engine),
             cpu_target_percent=READER_CPU_TARGET_PERCENT,
+            scheduled_floor=floors.get("database"),
         ),
-        cache=CacheGroup(names.cache, cache, REPLICA_CPU_TARGET_PERCENT)
+        cache=CacheGroup(names.cache, cache, REPLICA_CPU_TARGET_PERCENT, floors.get("cache"))
         if cache is not None and names.cache is not None
         else None,
     )

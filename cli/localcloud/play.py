@@ -29,6 +29,7 @@ from cli.localcloud.occurrences import (
     of_target_action,
 )
 from infra.errors import FirstbellError
+from infra.season.compile import CAPACITY_CALL
 from infra.season.scalable import SCALABLE
 
 Progress = Callable[[str], None]
@@ -38,7 +39,6 @@ SCALE_IN: Final = timedelta(minutes=15)
 # BatchDeleteScheduledAction takes so many names.
 DELETE_BATCH: Final = 50
 # What a schedule that reserves capacity of a load balancer calls.
-CAPACITY_CALL: Final = ":elasticloadbalancingv2:modifyCapacityReservation"
 _SIZES: Final = ("MinSize", "MaxSize", "DesiredCapacity")
 
 

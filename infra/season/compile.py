@@ -125,6 +125,8 @@ def application_auto_scaling_action(window: Window, zone: ZoneInfo) -> Request:
 
 
 # Stands in a schedule for the ARN that only the program knows.
+# How the ARN of a call ends that reserves capacity, whatever the partition.
+CAPACITY_CALL: Final = ":elasticloadbalancingv2:modifyCapacityReservation"
 LOAD_BALANCER: Final = "LOAD_BALANCER"
 
 
@@ -146,7 +148,7 @@ def capacity_reservation_schedule(window: Window, zone: ZoneInfo) -> Request:
         "EndDate": span["EndTime"],
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
-            "Arn": "arn:aws:scheduler:::aws-sdk:elasticloadbalancingv2:modifyCapacityReservation",
+            "Arn": f"arn:aws:scheduler:::aws-sdk{CAPACITY_CALL}",
             "Input": json.dumps({"LoadBalancerArn": LOAD_BALANCER, **change}),
             "RetryPolicy": {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600},
         },

@@ -47,7 +47,19 @@ SEASON: dict[str, Any] = {
             "boot": "60m",
             "min": 0,
             "max": 1000,
-        }
+        },
+        "database": {
+            "kind": "aurora-replicas",
+            "requests_per_second": 200,
+            "utilisation": 0.6,
+            "boot": "15m",
+        },
+        "cache": {
+            "kind": "elasticache-replicas",
+            "requests_per_second": 400,
+            "utilisation": 0.6,
+            "boot": "15m",
+        },
     },
 }
 BEFORE = datetime(2026, 8, 1, tzinfo=UTC)
@@ -60,6 +72,12 @@ def made(stacks: Path, home: Path, write_stack: WriteStack) -> Recorded:
         "firstbell:platform": {
             "domain": "lms.example.org",
             "quotas": {"reserved_capacity_units": 1000},
+            "cache": {
+                "node_type": "cache.m7g.large",
+                "cluster_mode": True,
+                "shards": 2,
+                "replicas": {"min": 1, "max": 3},
+            },
         },
     }
     write_stack("tiny", **config)
@@ -84,6 +102,7 @@ def made(stacks: Path, home: Path, write_stack: WriteStack) -> Recorded:
 
 def test_reservations_are_calls_by_a_role_that_may_do_nothing_else(made: Recorded) -> None:
     schedules = made.of_type("aws:scheduler/schedule:Schedule")
+    del schedules["tiny-floors"]
     assert len(schedules) >= 2
     assert len({each["name"] for each in schedules.values()}) == len(schedules)
     for name, each in schedules.items():
@@ -103,3 +122,28 @@ def test_reservations_are_calls_by_a_role_that_may_do_nothing_else(made: Recorde
     assert "policy" in policy
     trust = json.loads(made.of_type("aws:iam/role:Role")["tiny-balancer"]["assumeRolePolicy"])
     assert trust["Statement"][0]["Principal"] == {"Service": "scheduler.amazonaws.com"}
+
+
+def test_floors_that_aws_does_not_measure_are_published_and_alarmed_of(made: Recorded) -> None:
+    """Or the database could miss the replicas of an exam morning, and no alarm would tell."""
+    each_minute = made.of_type("aws:scheduler/schedule:Schedule")["tiny-floors"]
+    assert each_minute["scheduleExpression"] == "rate(1 minute)"
+    assert made.of_type("aws:sfn/stateMachine:StateMachine")["tiny-floors"]["type"] == "EXPRESS"
+    assert {"Target::tiny-database", "Target::tiny-cache"} <= made.dependencies(
+        "StateMachine::tiny-floors"
+    )
+    alarms = made.of_type("aws:cloudwatch/metricAlarm:MetricAlarm")
+    wanted = {
+        "database": "IF(FILL(readers, 0) < least, 1, 0)",
+        "cache": 'IF(SUM(METRICS("node")) < 2 * (1 + least), 1, 0)',
+    }
+    for name, expression in wanted.items():
+        alarm = alarms[f"tiny-{name}-below-floor"]
+        queries = {query["id"]: query for query in alarm["metricQueries"]}
+        assert queries["result"]["expression"] == expression
+        least = queries["least"]["metric"]
+        assert (least["namespace"], least["metricName"]) == ("firstbell", "MinCapacity")
+        assert least["dimensions"] == {"Stack": "tiny", "Target": name}
+        # That nobody publishes any more is told as well.
+        assert alarm["insufficientDataActions"]
+        assert alarm["evaluationPeriods"] == 20

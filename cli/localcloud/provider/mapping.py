@@ -152,9 +152,9 @@ def timestamp(moment: datetime) -> str:
 
 def tags_to_map(tags: list[dict[str, str]]) -> dict[str, str]:
     """AWS's list of tags as a map, without those that AWS itself sets."""
-    pairs = {
-        tag.get("Key") or tag["TagKey"]: tag.get("Value", tag.get("TagValue", "")) for tag in tags
-    }
+    # Services spell the members Key, key or TagKey.
+    spelt = [{name.lower().removeprefix("tag"): text for name, text in tag.items()} for tag in tags]
+    pairs = {tag["key"]: tag.get("value", "") for tag in spelt}
     return {key: value for key, value in pairs.items() if not key.startswith("aws:")}
 
 

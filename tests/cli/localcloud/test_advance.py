@@ -12,9 +12,10 @@ import pytest
 
 from cli.localcloud import clock, fleets, server
 from cli.localcloud.fleets import in_service, replicas_in_service
-from cli.localcloud.play import CAPACITY_CALL, Played
+from cli.localcloud.play import Played
 from cli.localcloud.server import LocalCloud
 from infra.errors import FirstbellError, InputError
+from infra.season.compile import CAPACITY_CALL
 
 REGION = "eu-north-1"
 READERS = {

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 # Actions that take no resource but "*". Service Authorization Reference, "Actions, resources, and
-# condition keys", the pages of CloudWatch, EC2, EC2 Auto Scaling, Elastic Load Balancing,
-# EventBridge, STS, Resource Group Tagging and X-Ray; read in November 2026.
+# condition keys", the pages of Application Auto Scaling, CloudWatch, EC2, EC2 Auto Scaling, Elastic
+# Load Balancing, EventBridge, STS, Resource Group Tagging and X-Ray; read in November 2026.
 WITHOUT_RESOURCES: Final = frozenset(
     {
+        "application-autoscaling:DescribeScalableTargets",
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeAutoScalingInstances",
         "cloudwatch:GetMetricData",

@@ -1,0 +1,154 @@
+"""The scheduled floor of replicas as a metric: AWS publishes none for a scalable target's minimum.
+
+Each minute EventBridge Scheduler starts a state machine that reads the minimums which the scheduled
+actions have set and puts them into CloudWatch. It reads what is live, so no copy of the plan can go
+stale; when it stops, the alarms that stand on the metric tell that their data stopped. The metric
+of an Auto Scaling group's floor (GroupMinSize) is AWS's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.iam import Statement, service_role
+from infra.measures import FLOOR_METRIC, FLOOR_NAMESPACE, floor_dimensions
+from infra.season.scalable import Scalable
+
+# A run takes a second or two; one that hangs is over before the next.
+TIMEOUT_SECONDS: Final = 50
+# The shortest that EventBridge Scheduler keeps a call that failed: the next one is on its way.
+CALL_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Floor:
+    """One scalable target: its season's name, its kind and what AWS calls it."""
+
+    name: str
+    of: Scalable
+    resource_id: pulumi.Input[str]
+
+
+@dataclass(frozen=True)
+class FloorsArgs:
+    """`floors` are those that scheduled actions move; at least one."""
+
+    stack: str
+    floors: Sequence[Floor]
+    tags: Mapping[str, str]
+
+
+class Floors(pulumi.ComponentResource):
+    """Publishes the minimums of a stack's scalable targets each minute."""
+
+    def __init__(
+        self, name: str, args: FloorsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("firstbell:floors:Floors", name, None, opts)
+        child, tags = pulumi.ResourceOptions(parent=self), dict(args.tags)
+        reads = service_role(
+            name,
+            "states.amazonaws.com",
+            # AWS allows naming no resource for either.
+            statements=[
+                Statement(["application-autoscaling:DescribeScalableTargets"], ["*"]),
+                Statement(
+                    ["cloudwatch:PutMetricData"],
+                    ["*"],
+                    {"StringEquals": {"cloudwatch:namespace": FLOOR_NAMESPACE}},
+                ),
+            ],
+            tags=tags,
+            opts=child,
+        )
+        machine = aws.sfn.StateMachine(
+            name,
+            name=name,
+            # Of seconds, 43,800 times a month: paid by the run, not by the step.
+            type="EXPRESS",
+            role_arn=reads.arn,
+            definition=pulumi.Output.all(*(floor.resource_id for floor in args.floors)).apply(
+                lambda ids: json.dumps(
+                    definition(args.stack, list(zip(args.floors, ids, strict=True)))
+                )
+            ),
+            tags=tags,
+            opts=child,
+        )
+        starts = service_role(
+            f"{name}-starts",
+            "scheduler.amazonaws.com",
+            statements=[Statement(["states:StartExecution"], [machine.arn])],
+            tags=tags,
+            opts=child,
+        )
+        aws.scheduler.Schedule(
+            name,
+            name=name,
+            schedule_expression="rate(1 minute)",
+            flexible_time_window={"mode": "OFF"},
+            target=aws.scheduler.ScheduleTargetArgs(
+                arn=machine.arn,
+                role_arn=starts.arn,
+                retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
+                    maximum_retry_attempts=0, maximum_event_age_in_seconds=CALL_SECONDS
+                ),
+            ),
+            opts=child,
+        )
+        self.register_outputs({})
+
+
+def definition(stack: str, floors: Sequence[tuple[Floor, str]]) -> dict[str, Any]:
+    """The state machine in Amazon States Language: read each minimum, put them all at once.
+
+    A target that is gone fails the run: no metric is told from a minimum of nothing.
+    """
+    names = [floor.name for floor, _ in floors]
+    following = [*names[1:], "publish"]
+    states: dict[str, Any] = {
+        floor.name: {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:applicationautoscaling:describeScalableTargets",
+            "Parameters": {
+                "ServiceNamespace": floor.of.namespace,
+                "ScalableDimension": floor.of.dimension,
+                "ResourceIds": [resource_id],
+            },
+            "ResultSelector": {"target.$": "$.ScalableTargets[0]"},
+            "ResultPath": f"$.{floor.name}",
+            "Next": after,
+        }
+        for (floor, resource_id), after in zip(floors, following, strict=True)
+    }
+    states["publish"] = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:cloudwatch:putMetricData",
+        "Parameters": {
+            "Namespace": FLOOR_NAMESPACE,
+            "MetricData": [
+                {
+                    "MetricName": FLOOR_METRIC,
+                    "Dimensions": [
+                        {"Name": key, "Value": value}
+                        for key, value in floor_dimensions(stack, name).items()
+                    ],
+                    "Value.$": f"$.{name}.target.MinCapacity",
+                }
+                for name in names
+            ],
+        },
+        "End": True,
+    }
+    return {
+        "Comment": f"Publishes the scheduled floors of {', '.join(names)} of {stack}",
+        "StartAt": names[0],
+        "TimeoutSeconds": TIMEOUT_SECONDS,
+        "States": states,
+    }
