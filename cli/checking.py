@@ -17,10 +17,12 @@ from infra.checks.hours import (
     monthly_cost,
     monthly_hours,
 )
-from infra.checks.names import EDGE_KEY, EDGE_REGION
+from infra.checks.names import DNS_KEY, EDGE_KEY, EDGE_REGION, zone_findings
+from infra.checks.quotas import of_account
 from infra.errors import InputError, Problem, Problems
 from infra.scheduling import plan_in_force
 from infra.season.prices import PriceTable, read_prices
+from infra.settings.dns import DnsSettings
 from infra.settings.stack import StackSettings
 
 if TYPE_CHECKING:
@@ -100,12 +102,23 @@ def check(settings: StackSettings, asked: Money | None) -> Checked:
     return Checked(warnings, hours, cost)
 
 
-def check_certificate(stack: OpenStack) -> tuple[str, ...]:
-    """Ask ACM about the certificates that an AWS stack names, the CDN's as well; warnings.
+def check_cloud(stack: OpenStack) -> tuple[str, ...]:
+    """Ask the stack's cloud about what the stack's file names and takes for granted; warnings.
 
     Raises:
-        Problems: there is none, it is not issued, or is for other names.
+        Problems: everything that the cloud says against it.
     """
+    settings = stack.settings
+    findings = _zone(stack)
+    if stack.local is None:
+        findings += _certificates(stack) + _other_networks(stack)
+        findings += account_quotas(stack.client("service-quotas"), Subject(settings))
+    _refuse(settings, list(findings.problems))
+    return findings.warnings
+
+
+def _certificates(stack: OpenStack) -> Findings:
+    """What ACM says of the certificates that an AWS stack names, the CDN's as well."""
     settings = stack.settings
     edge = settings.platform.edge
     named = [
@@ -114,7 +127,7 @@ def check_certificate(stack: OpenStack) -> tuple[str, ...]:
     ]
     findings = Findings()
     for key, arn, region in named:
-        if stack.local is not None or arn is None:
+        if arn is None:
             continue
         found = described(stack.client("acm", region), arn, key)
         if isinstance(found, Problem):
@@ -122,31 +135,90 @@ def check_certificate(stack: OpenStack) -> tuple[str, ...]:
         else:
             now = clock.now(settings.cloud)
             findings += check_described(Subject(settings), found, now=now, key=key)
-    _refuse(settings, list(findings.problems))
-    return findings.warnings
+    return findings
 
 
-def check_other_networks(stack: OpenStack) -> None:
-    """Ask EC2 whether blocking public access would cut off somebody else's VPC.
-
-    Raises:
-        Problems: it would, and the stack's file does not say that it may.
-    """
+def _other_networks(stack: OpenStack) -> Findings:
+    """Whether blocking public access would cut off somebody else's VPC."""
     settings = stack.settings
-    if stack.local is not None or settings.platform.network.block_public_access is not None:
-        return
+    if settings.platform.network.block_public_access is not None:
+        return Findings()
     others = other_networks(stack.client("ec2"), settings.stack)
-    if others:
-        _refuse(
-            settings,
-            [
-                Problem(
-                    "firstbell:platform/network/block_public_access",
-                    f"is not given, and it would cut {', '.join(others)} off the internet",
-                    "write false where others share the account, true to cut them",
-                )
-            ],
+    if not others:
+        return Findings()
+    return Findings(
+        (
+            Problem(
+                "firstbell:platform/network/block_public_access",
+                f"is not given, and it would cut {', '.join(others)} off the internet",
+                "write false where others share the account, true to cut them",
+            ),
         )
+    )
+
+
+def _zone(stack: OpenStack) -> Findings:
+    dns = stack.settings.platform.dns
+    return Findings() if dns is None else hosted_zone(stack.client("route53"), dns)
+
+
+def hosted_zone(client: Any, dns: DnsSettings) -> Findings:
+    """Whether the zone that a stack names is there, is the one, and is public.
+
+    `client` is boto3's for `route53`.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        zones: list[dict[str, Any]] = client.list_hosted_zones_by_name(DNSName=dns.zone)[
+            "HostedZones"
+        ]
+        of_name = [
+            zone["Id"].rpartition("/")[2]
+            for zone in zones
+            if zone["Name"] == f"{dns.zone}." and not zone["Config"]["PrivateZone"]
+        ]
+        if dns.zone_id in of_name:
+            return Findings()
+        try:
+            found = client.get_hosted_zone(Id=dns.zone_id)["HostedZone"]
+        except client.exceptions.NoSuchHostedZone:
+            found = None
+    except (BotoCoreError, ClientError) as error:
+        return Findings(
+            warnings=(
+                f"{DNS_KEY}: Route 53 does not say whether {dns.zone_id} is the zone {dns.zone}: "
+                f"{error}; allow route53:ListHostedZonesByName and route53:GetHostedZone",
+            )
+        )
+    return zone_findings(dns, found, of_name)
+
+
+def account_quotas(client: Any, subject: Subject) -> Findings:
+    """Whether the account has what its quotas must hold, where the stack's file does not say.
+
+    `client` is boto3's for `service-quotas`.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    found = Findings()
+    for demand in of_account(subject):
+        quota = demand.quota
+        try:
+            answer = client.get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
+        except (BotoCoreError, ClientError) as error:
+            found += Findings(
+                warnings=(
+                    f"{demand.what}, and the account does not say what its quota {quota.name!r} "
+                    f"is: {error}; allow servicequotas:GetServiceQuota, or write "
+                    f"{demand.statement} once you know that it is enough ({demand.request})",
+                )
+            )
+            continue
+        allowed = int(answer["Quota"]["Value"])
+        if demand.needed > allowed:
+            found += Findings((demand.exceeds(allowed, "this account's"),))
+    return found
 
 
 def other_networks(client: Any, stack: str) -> list[str]:

@@ -83,12 +83,18 @@ class TargetStatus:
     next_peak: datetime | None
     peak: int | None
 
+    @property
+    def headroom(self) -> int | None:
+        """What serves beyond what is required at this moment; below zero, users wait."""
+        return None if self.required is None else self.in_service - self.required
+
     def to_json(self) -> dict[str, object]:
         return {
             "target": self.target,
             "scheduled_floor": self.floor,
             "in_service": self.in_service,
             "required": self.required,
+            "headroom": self.headroom,
             "next_change": self.next_change and self.next_change.isoformat(),
             "next_floor": self.next_floor,
             "next_peak": self.next_peak and self.next_peak.isoformat(),

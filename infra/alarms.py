@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from infra.backup import COMPLETION_MINUTES, START_MINUTES
 from infra.measures import HOUR, MINUTE, Capacity, Cluster, Jobs, Metric, Tier, Watched, used
 from infra.settings.observability import ObservabilitySettings
 
@@ -25,7 +26,11 @@ CONNECTIONS_PERCENT: Final = 80
 REPLICA_LAG_MILLISECONDS: Final = 1000
 CACHE_MEMORY_PERCENT: Final = 90
 DAY_MINUTES: Final = 24 * 60
+# From one daily backup to the next there may be a day, the window to start and that to complete;
+# AWS Backup sends its metrics some minutes later. Made whole hours, with one to spare.
+BACKUP_HOURS: Final = 24 + (START_MINUTES + COMPLETION_MINUTES) // 60 + 1
 
+Silence = Literal["well", "told", "wrong"]
 Topic = Literal["users", "capacity", "database", "cache", "jobs", "backups"]
 # What is wrong when one of a topic's alarms is on, by the composite's name.
 COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
@@ -37,7 +42,7 @@ COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
     "database": ("database-is-strained", "The database runs out of connections, CPU or time."),
     "cache": ("cache-is-strained", "The cache is full: sessions may be evicted, users signed out."),
     "jobs": ("jobs-are-late", "Jobs wait too long, or failed for good."),
-    "backups": ("backups-fail", "A backup or a restore test failed."),
+    "backups": ("backups-fail", "A backup or a restore test failed, or none ran."),
 }
 
 
@@ -45,7 +50,8 @@ COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
 class Alarm:
     """On, when `expression` is at least `threshold` for all of `periods` periods in a row.
 
-    `silence_is_bad`: that the metrics stop coming is told as well. Else no data means all is well.
+    `silence` is what no data means: that all is `well`, that it is `told` as such, or `wrong` as
+    the expression itself.
     """
 
     name: str
@@ -56,7 +62,7 @@ class Alarm:
     threshold: float
     periods: int
     text: str
-    silence_is_bad: bool = False
+    silence: Silence = "well"
     period: int = MINUTE
 
 
@@ -85,7 +91,7 @@ def below_floor(stack: str, capacity: Capacity, settings: ObservabilitySettings)
         "are started and vanish, their application does not answer: read "
         "/var/log/cloud-init-output.log on one, by Session Manager. If none are started, look at "
         "the scaling activities in the console: a quota, or AWS is out of that instance type.",
-        silence_is_bad=True,
+        silence="told",
     )
 
 
@@ -269,6 +275,23 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
         text=f"A backup of {stack} failed, was aborted, or did not start in time. Next: AWS "
         "Backup's jobs in the console say why; start it by hand there today. "
         f"`firstbell drift -s {stack}` shows whether plan or role were changed.",
+    )
+    yield Alarm(
+        name="backup-missing",
+        topic="backups",
+        metrics={"completed": watched.of_backups("NumberOfBackupJobsCompleted")},
+        # Without a single job AWS sends no metric at all.
+        expression="IF(completed >= 1, 0, 1)",
+        label="no backup was completed",
+        threshold=1,
+        periods=BACKUP_HOURS,
+        period=HOUR,
+        text=f"No backup of {stack} was completed for {BACKUP_HOURS} hours; a new stack says so "
+        f"until its first night is over. Next: `firstbell drift -s {stack}` shows whether plan, "
+        "selection or role were changed; AWS Backup's jobs in the console whether one waits. If "
+        "there is none, its service is not opted in for Aurora, EFS or S3 in this Region: console, "
+        "Settings, Service opt-in. Start a backup by hand today.",
+        silence="wrong",
     )
     yield Alarm(
         name="restore-test-failed",

@@ -24,11 +24,13 @@ TEST_DAY: Final = "? * 1#1 *"
 TEST_DELAY_HOURS: Final = 3
 # How long a restored copy stays for a look at it, before it is removed.
 VALIDATION_HOURS: Final = 4
+# What AWS Backup calls the buckets that it restores into as a test.
+RESTORED_BUCKETS: Final = "awsbackup-restore-test-*"
 
 
 @dataclass(frozen=True)
 class BackupArgs:
-    """`protected` has the ARN of what holds data, by its kind (`Aurora`, `EFS`).
+    """`protected` has the ARN of what holds data, by its kind (`Aurora`, `EFS`, `S3`).
 
     Each of them carries `BACKUP_TAG` with the name `stack`.
     """
@@ -134,8 +136,10 @@ class Backup(pulumi.ComponentResource):
 
     @property
     def _tested(self) -> dict[str, pulumi.Output[str]]:
-        """What is restored as a test: no bucket, whose every object would be copied each month."""
-        return {kind: arn for kind, arn in self._args.protected.items() if kind != "S3"}
+        """What is restored as a test; a bucket only where each month's whole copy is wanted."""
+        protected = self._args.protected
+        left_out = () if self._args.settings.restore_test_bucket else ("S3",)
+        return {kind: arn for kind, arn in protected.items() if kind not in left_out}
 
     def _restore_test(self, vault: aws.backup.Vault) -> None:
         settings, name = self._args.settings, self._name
@@ -195,6 +199,8 @@ class Backup(pulumi.ComponentResource):
                         "cluster-pg:*",
                     )
                     found.append(Statement(actions, [_beside(arn, name) for name in names]))
+                case "S3":
+                    found += _restoring_a_bucket()
                 case _:
                     actions = [
                         "elasticfilesystem:CreateFilesystem",
@@ -263,6 +269,43 @@ def _backing_up_a_bucket(arn: pulumi.Output[str], vault: pulumi.Output[str]) -> 
         ),
         # AWS allows naming no resource for these.
         Statement(["cloudwatch:GetMetricData", "events:ListRules"], ["*"]),
+    ]
+
+
+def _restoring_a_bucket() -> list[Statement]:
+    """Into a bucket of the test's own, which AWS Backup makes and, by its service-linked role,
+    removes. AWS Backup developer guide, "Restore testing inferred metadata" for the name, "Managed
+    policies for AWS Backup" (AWSBackupServiceRolePolicyForS3Restore) for the actions."""
+    return [
+        Statement(
+            [
+                "s3:CreateBucket",
+                "s3:GetBucketLocation",
+                "s3:GetBucketOwnershipControls",
+                "s3:GetBucketVersioning",
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                "s3:PutBucketOwnershipControls",
+                "s3:PutBucketVersioning",
+            ],
+            [f"arn:aws:s3:::{RESTORED_BUCKETS}"],
+        ),
+        Statement(
+            [
+                "s3:DeleteObject",
+                "s3:GetObject",
+                "s3:GetObjectAcl",
+                "s3:GetObjectTagging",
+                "s3:GetObjectVersion",
+                "s3:GetObjectVersionAcl",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+                "s3:PutObjectAcl",
+                "s3:PutObjectTagging",
+                "s3:PutObjectVersionAcl",
+            ],
+            [f"arn:aws:s3:::{RESTORED_BUCKETS}/*"],
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import alarms, dashboard
-from infra.alarms import COMPOSITES, MAX_ALARMS_OF_A_COMPOSITE, Alarm
+from infra.alarms import COMPOSITES, MAX_ALARMS_OF_A_COMPOSITE, Alarm, Silence
 from infra.cache import REPLICA_CPU_TARGET_PERCENT
 from infra.checks.connections import max_connections
 from infra.database import READER_CPU_TARGET_PERCENT
@@ -28,6 +28,13 @@ from infra.measures import (
 from infra.settings.observability import ObservabilitySettings
 from infra.settings.platform import PlatformSettings
 
+# What CloudWatch makes of periods without data. CloudWatch user guide, "Configuring how CloudWatch
+# alarms treat missing data".
+MISSING_DATA: Final[Mapping[Silence, str]] = {
+    "well": "notBreaching",
+    "told": "missing",
+    "wrong": "breaching",
+}
 # What of the month's limit is told: (spent or forecast, percent of the limit).
 BUDGET_NOTICES: Final = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
 
@@ -51,7 +58,9 @@ def watch(
 ) -> Watched:
     """What there is to be looked at; `scheduled` has the targets of the season."""
     database, cache = platform.database, platform.cache
-    floors = {name: floor_metric(stack, name) for name in ("database", "cache") if name in scheduled}
+    floors = {
+        name: floor_metric(stack, name) for name in ("database", "cache") if name in scheduled
+    }
     groups = {
         name: Group(name, names.groups[name], fleet.boot_minutes)
         for name, fleet in platform.groups.items()
@@ -164,8 +173,8 @@ class Observability(pulumi.ComponentResource):
             threshold=alarm.threshold,
             evaluation_periods=alarm.periods,
             datapoints_to_alarm=alarm.periods,
-            treat_missing_data="missing" if alarm.silence_is_bad else "notBreaching",
-            insufficient_data_actions=[self._args.topic_arn] if alarm.silence_is_bad else None,
+            treat_missing_data=MISSING_DATA[alarm.silence],
+            insufficient_data_actions=[self._args.topic_arn] if alarm.silence == "told" else None,
             metric_queries=[
                 *(_query(id, metric, alarm.period) for id, metric in alarm.metrics.items()),
                 aws.cloudwatch.MetricAlarmMetricQueryArgs(

@@ -252,8 +252,7 @@ def _open_checked(
     results: list[Checked] = []
     stack = _open(context, lambda settings: results.append(checking.check(settings, asked)))
     (checked,) = results
-    checking.check_other_networks(stack)
-    return stack, replace(checked, warnings=[*checked.warnings, *checking.check_certificate(stack)])
+    return stack, replace(checked, warnings=[*checked.warnings, *checking.check_cloud(stack)])
 
 
 def _show_effects(effects: Sequence[Effect]) -> None:

@@ -13,7 +13,10 @@ from cli.context import Context, pass_context
 @click.command("status", epilog="Example: firstbell status -s demo")
 @pass_context
 def command(context: Context) -> None:
-    """Show floor, capacity, next change and next peak."""
+    """Show demand, floor, in service, headroom and what comes next.
+
+    Demand is what the season requires at this moment, in units; headroom is what serves beyond it.
+    """
     from cli import verification
     from cli.stack import open_stack
     from infra import clock
@@ -38,13 +41,17 @@ def command(context: Context) -> None:
         return
     render.table(
         f"{name} at {_time(now)} UTC",
-        ["target", "floor now", "in service", "required", "next change (UTC)", "next peak (UTC)"],
+        [
+            *("target", "floor now", "in service", "required", "headroom"),
+            *("next change (UTC)", "next peak (UTC)"),
+        ],
         [
             (
                 target.target,
                 target.floor,
                 target.in_service,
                 target.required,
+                target.headroom,
                 "none planned"
                 if target.next_change is None
                 else f"{_time(target.next_change)} to {target.next_floor}",

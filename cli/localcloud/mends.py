@@ -231,7 +231,7 @@ def _take_unknown_zones_for_somebody_elses() -> None:
         id, zones = id_.replace("/hostedzone/", ""), cast("dict[str, Any]", self.zones)
         if id not in zones:
             zones[id] = FakeZone(
-                ".", id, private_zone=False, caller_reference="firstbell", comment="taken as there"
+                SOMEBODYS, id, private_zone=False, caller_reference="firstbell", comment="taken as there"
             )
         return find(self, id_)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
-from infra.settings.dns import certifiable
+from infra.settings.dns import DnsSettings, certifiable
+from infra.settings.stack import StackSettings
 
+DNS_KEY: Final = f"{PLATFORM}/dns/zone_id"
 EDGE_KEY: Final = f"{PLATFORM}/edge/certificate_arn"
 # Where CloudFront looks for certificates. CloudFront developer guide, "Requirements for using
 # SSL/TLS certificates with CloudFront".
 EDGE_REGION: Final = "us-east-1"
+# What the local cloud calls a zone that a stack took for there without making it.
+SOMEBODYS: Final = "."
 
 
 def check(subject: Subject) -> Findings:
@@ -30,11 +34,18 @@ def _keys(subject: Subject) -> Iterator[tuple[str, str]]:
             yield host.lower(), f"tiers/{name}/hosts"
 
 
+def requested_regions(settings: StackSettings) -> list[str]:
+    """The Regions in which the program requests a certificate for the names, as it does it."""
+    platform = settings.platform
+    found = [settings.region] if platform.certificate_arn is None else []
+    if platform.edge and platform.edge.certificate_arn is None and settings.region != EDGE_REGION:
+        found.append(EDGE_REGION)
+    return found
+
+
 def _requested(subject: Subject) -> bool:
     """Whether firstbell has to have a certificate validated for the names."""
-    settings, platform = subject.settings, subject.settings.platform
-    own = platform.edge is None or platform.edge.certificate_arn or settings.region == EDGE_REGION
-    return platform.dns is not None and (platform.certificate_arn is None or not own)
+    return subject.settings.platform.dns is not None and bool(requested_regions(subject.settings))
 
 
 def _uncertifiable(subject: Subject) -> Iterator[Problem]:
@@ -64,6 +75,32 @@ def _outside_the_zone(subject: Subject) -> Iterator[Problem]:
                 "correct the name or the zone; or give certificate_arn (and edge/certificate_arn) "
                 "of certificates that name it",
             )
+
+
+def zone_findings(
+    dns: DnsSettings, described: Mapping[str, Any] | None, of_name: Sequence[str]
+) -> Findings:
+    """What is wrong with the zone that a stack names, which is none of `of_name`.
+
+    `described` is Route 53's `HostedZone` with the id, None where there is none; `of_name` are the
+    public zones of the account that have the name.
+    """
+    if described is not None and described["Name"] == SOMEBODYS and not of_name:
+        return Findings()
+    fix = (
+        f"write {' or '.join(of_name)}, which is {dns.zone}"
+        if of_name
+        else f"make one: aws route53 create-hosted-zone --name {dns.zone} --caller-reference "
+        "firstbell; or give certificate_arn and dns/records: false"
+    )
+    if described is None:
+        what = f"{dns.zone_id} is no hosted zone of this account"
+    elif described.get("Config", {}).get("PrivateZone"):
+        what = f"{dns.zone_id} is a private zone, which nobody outside sees, ACM neither"
+    else:
+        name = str(described["Name"]).rstrip(".") or "another name"
+        what = f"{dns.zone_id} is the zone of {name}, not of {dns.zone}"
+    return Findings((Problem(DNS_KEY, what, fix),))
 
 
 def _unpointed(subject: Subject) -> Iterator[str]:

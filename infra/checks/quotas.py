@@ -13,10 +13,12 @@ from typing import Final, cast
 
 from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
+from infra.checks.names import requested_regions
 from infra.errors import Problem
 from infra.season import limits
 from infra.season.compile import MOST_ACTIONS
 from infra.season.season_file import TargetKind
+from infra.settings.dns import certifiable
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,46 @@ RULES_PER_LOAD_BALANCER: Final = Quota(
     "elasticloadbalancing",
     "L-7EED9B64",
 )
-STANDARD_VCPUS: Final = Quota(
-    "standard_vcpus",
-    "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-    5,
-    "ec2",
-    "L-1216C47A",
-    by_account=True,
+
+
+def _vcpus(key: str, families: str, code: str, default: int = 0) -> Quota:
+    name = f"Running On-Demand {families} instances"
+    return Quota(f"{key}_vcpus", name, default, "ec2", code, by_account=True)
+
+
+# "Amazon EC2 On-Demand instance quotas" (EC2 instance types guide): vCPUs of running instances, by
+# family. A new account has 5 of the standard ones and none of the others.
+STANDARD_VCPUS: Final = _vcpus(
+    "standard", "Standard (A, C, D, H, I, M, R, T, Z)", "L-1216C47A", default=5
+)
+DL_VCPUS: Final = _vcpus("dl", "DL", "L-6E869C2A")
+F_VCPUS: Final = _vcpus("f", "F", "L-74FC7D96")
+G_AND_VT_VCPUS: Final = _vcpus("g_and_vt", "G and VT", "L-DB2E81BA")
+HIGH_MEMORY_VCPUS: Final = _vcpus("high_memory", "High Memory", "L-43DA4232")
+HPC_VCPUS: Final = _vcpus("hpc", "HPC", "L-F7808C92")
+INF_VCPUS: Final = _vcpus("inf", "Inf", "L-1945791B")
+P_VCPUS: Final = _vcpus("p", "P", "L-417A185B")
+TRN_VCPUS: Final = _vcpus("trn", "Trn", "L-2C3B7624")
+X_VCPUS: Final = _vcpus("x", "X", "L-7295265B")
+# By the letters that a type begins with; those of Mac run on dedicated hosts, which no stack has.
+VCPUS_BY_FAMILY: Final = {
+    **dict.fromkeys(("a", "c", "cc", "cr", "d", "h", "hs", "i", "im", "is"), STANDARD_VCPUS),
+    **dict.fromkeys(("m", "r", "t", "z"), STANDARD_VCPUS),
+    "dl": DL_VCPUS,
+    "f": F_VCPUS,
+    "g": G_AND_VT_VCPUS,
+    "gr": G_AND_VT_VCPUS,
+    "hpc": HPC_VCPUS,
+    "inf": INF_VCPUS,
+    "p": P_VCPUS,
+    "trn": TRN_VCPUS,
+    "u": HIGH_MEMORY_VCPUS,
+    "vt": G_AND_VT_VCPUS,
+    "x": X_VCPUS,
+}
+# "Quotas" (ACM user guide); Service Quotas raises it to 100 at most.
+CERTIFICATE_NAMES: Final = Quota(
+    "certificate_names", "Domain names per ACM certificate", 10, "acm", "L-FB94F0B0"
 )
 DB_INSTANCES: Final = Quota("db_instances", "DB instances", 40, "rds", "L-7B6409FD")
 ELASTIC_IPS: Final = Quota("elastic_ips", "EC2-VPC Elastic IPs", 5, "ec2", "L-0263D0A3")
@@ -107,6 +142,16 @@ QUOTAS: Final = (
     TARGETS_PER_TARGET_GROUP,
     RULES_PER_LOAD_BALANCER,
     STANDARD_VCPUS,
+    DL_VCPUS,
+    F_VCPUS,
+    G_AND_VT_VCPUS,
+    HIGH_MEMORY_VCPUS,
+    HPC_VCPUS,
+    INF_VCPUS,
+    P_VCPUS,
+    TRN_VCPUS,
+    X_VCPUS,
+    CERTIFICATE_NAMES,
     DB_INSTANCES,
     ELASTIC_IPS,
     RULES_PER_SECURITY_GROUP,
@@ -119,65 +164,94 @@ MAX_TARGET_GROUPS_PER_LOAD_BALANCER: Final = 100
 # Not adjustable. VPC user guide, "NAT gateway basics": simultaneous connections to one destination
 # from the one address that each of ours has.
 MAX_CONNECTIONS_PER_NAT_DESTINATION: Final = 55_000
-STANDARD_FAMILIES: Final = frozenset("acdhimrtz")
-# The quotas of the other families' running on-demand vCPUs: 0 in a new account.
-OTHER_FAMILIES: Final = {
-    "f": ("F", "L-74FC7D96"),
-    "g": ("G and VT", "L-DB2E81BA"),
-    "inf": ("Inf", "L-1945791B"),
-    "p": ("P", "L-417A185B"),
-    "trn": ("Trn", "L-2C3B7624"),
-    "vt": ("G and VT", "L-DB2E81BA"),
-    "x": ("X", "L-7295265B"),
-}
 
 
 @dataclass(frozen=True)
 class Demand:
-    """So much of a quota is asked for, and by which key of the stack's file most of it."""
+    """So much of a quota is asked for, and by which key of the stack's file most of it.
+
+    `region` is where the quota counts; `instead` is what helps without raising it.
+    """
 
     quota: Quota
     needed: int
     where: str
     what: str
+    region: str
+    instead: str = "lower it"
+
+    @property
+    def request(self) -> str:
+        """What raises the quota so far."""
+        return self.quota.request(self.needed, self.region)
+
+    @property
+    def statement(self) -> str:
+        """What the stack's file says once it is raised."""
+        return f"{PLATFORM}/quotas/{self.quota.key}: {self.needed}"
+
+    def exceeds(self, allowed: int, whose: str) -> Problem:
+        """That there is less of it than is asked for."""
+        return Problem(
+            self.where,
+            f"{self.what}, and the quota {self.quota.name!r} is {allowed:,} ({whose})",
+            f"{self.instead}, or request the quota: {self.request}; once granted write "
+            f"{self.statement}",
+        )
 
 
 def check(subject: Subject) -> Findings:
     """Refuse what exceeds a quota that is known; say what one needs that only the account knows."""
-    settings = subject.settings
     found = Findings()
     for demand in _demands(subject):
-        quota, region = demand.quota, settings.region
-        stated: int | None = getattr(settings.platform.quotas, quota.key)
+        quota = demand.quota
+        stated = _stated(subject, quota)
         allowed = quota.default if stated is None else stated
         if demand.needed <= allowed:
             continue
-        request = quota.request(demand.needed, region)
-        state = f"{PLATFORM}/quotas/{quota.key}: {demand.needed}"
         if quota.by_account and stated is None:
-            found += Findings(
-                warnings=(
-                    f"{demand.what}; AWS sets the quota {quota.name!r} for each account (new ones "
-                    f"have {quota.default}): if yours is lower, {request}; then write {state}",
-                )
-            )
+            found += _unstated(subject, demand)
             continue
         whose = "AWS's default" if stated is None else f"{PLATFORM}/quotas/{quota.key}"
-        found += Findings(
-            (
-                Problem(
-                    demand.where,
-                    f"{demand.what}, and the quota {quota.name!r} is {allowed:,} ({whose})",
-                    f"lower it, or request the quota: {request}; once granted write {state}",
-                ),
-            )
+        found += Findings((demand.exceeds(allowed, whose),))
+    return found + Findings((*_fixed_limits(subject), *_too_many_actions(subject)))
+
+
+def of_account(subject: Subject) -> list[Demand]:
+    """What only the account knows whether it has it: the stack's file does not say."""
+    return [
+        demand
+        for demand in _demands(subject)
+        if demand.quota.by_account and demand.needed and _stated(subject, demand.quota) is None
+    ]
+
+
+def _stated(subject: Subject, quota: Quota) -> int | None:
+    return getattr(subject.settings.platform.quotas, quota.key)
+
+
+def _unstated(subject: Subject, demand: Demand) -> Findings:
+    """A quota that AWS sets for each account, more than a new one has.
+
+    On AWS the account is asked. Locally, a new account's standard vCPUs would refuse every stack;
+    of the other families it has none, which is worth an error.
+    """
+    quota = demand.quota
+    if subject.settings.cloud == "aws":
+        return Findings()
+    if quota.default == 0:
+        return Findings((demand.exceeds(0, "a new account's"),))
+    return Findings(
+        warnings=(
+            f"{demand.what}; AWS sets the quota {quota.name!r} for each account (new ones have "
+            f"{quota.default}): if yours is lower, {demand.request}; then write "
+            f"{demand.statement}",
         )
-    return found + Findings(
-        (*_fixed_limits(subject), *_too_many_actions(subject)), tuple(_other_families(subject))
     )
 
 
 def _demands(subject: Subject) -> Iterator[Demand]:
+    region = subject.settings.region
     platform = subject.settings.platform
     tiers = platform.tiers
     largest = max(tiers, key=lambda name: tiers[name].max)
@@ -188,6 +262,7 @@ def _demands(subject: Subject) -> Iterator[Demand]:
         total,
         where,
         f"the tiers have {total:,} instances at most, all behind one load balancer",
+        region,
     )
     for name, tier in tiers.items():
         yield Demand(
@@ -195,6 +270,7 @@ def _demands(subject: Subject) -> Iterator[Demand]:
             tier.max,
             f"{PLATFORM}/tiers/{name}/max",
             f"{tier.max:,} instances in one target group",
+            region,
         )
     rules = len(tiers)
     yield Demand(
@@ -202,17 +278,17 @@ def _demands(subject: Subject) -> Iterator[Demand]:
         rules,
         f"{PLATFORM}/tiers",
         f"{rules:,} tiers, a listener rule each",
+        region,
     )
-    vcpus = _standard_vcpus(subject)
-    yield Demand(
-        STANDARD_VCPUS, vcpus, where, f"the largest fleet has {vcpus:,} vCPUs of standard families"
-    )
+    yield from _vcpu_demands(subject)
+    yield from _certificate_demands(subject)
     replicas = platform.database.replicas.max
     yield Demand(
         DB_INSTANCES,
         replicas + 1,
         f"{PLATFORM}/database/replicas/max",
         f"{replicas} replicas and their writer",
+        region,
     )
     network = platform.network
     gateways = network.zones if network.nat == "zone" else 1
@@ -221,6 +297,7 @@ def _demands(subject: Subject) -> Iterator[Demand]:
         gateways,
         f"{PLATFORM}/network/nat",
         f"{gateways} NAT gateways, an Elastic IP address each",
+        region,
     )
     clients = len(platform.groups)
     yield Demand(
@@ -229,15 +306,16 @@ def _demands(subject: Subject) -> Iterator[Demand]:
         f"{PLATFORM}/tiers",
         f"{clients:,} tiers and workers, a rule each in the database's security group"
         + (", and one for its proxy" if platform.database.proxy else ""),
+        region,
     )
     cache = platform.cache
     if cache is not None:
         nodes = cache.shards * (1 + cache.replicas.max)
         where = f"{PLATFORM}/cache/{'shards' if cache.shards > 1 else 'replicas/max'}"
         what = f"{cache.shards} shards of {1 + cache.replicas.max} nodes are {nodes} cache nodes"
-        yield Demand(CACHE_NODES, nodes, where, what)
+        yield Demand(CACHE_NODES, nodes, where, what, region)
         if cache.cluster_mode:
-            yield Demand(CACHE_NODES_PER_CLUSTER, nodes, where, what)
+            yield Demand(CACHE_NODES_PER_CLUSTER, nodes, where, what, region)
     balancer = subject.targets.get("balancer")
     if balancer is not None:
         units = int(str(balancer.verdict["peak"]))
@@ -246,41 +324,50 @@ def _demands(subject: Subject) -> Iterator[Demand]:
             units,
             "firstbell:season",
             f"the season reserves {units:,} load balancer capacity units",
+            region,
         )
 
 
-def _standard_vcpus(subject: Subject) -> int:
-    """vCPUs at every group's max: of its types the largest, since any may be what AWS has."""
-    return sum(
-        group.max
-        * max(
-            (
-                described.vcpus or 0
-                for kind in group.instance_types
-                if _family(kind) in STANDARD_FAMILIES
-                and (described := instances.instance_type(kind)) is not None
-            ),
-            default=0,
-        )
-        for group in subject.settings.platform.groups.values()
-    )
-
-
-def _other_families(subject: Subject) -> Iterator[str]:
-    """What a tier of another family needs; only the account knows what it has of it."""
-    for key, group in subject.settings.platform.fleets.items():
+def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
+    """vCPUs at every group's max: of its types of a family the largest, since any may be what AWS
+    has."""
+    fleets = subject.settings.platform.fleets
+    by_quota: dict[Quota, dict[str, int]] = {}
+    for key, group in fleets.items():
         for kind in group.instance_types:
-            name, code = OTHER_FAMILIES.get(_family(kind), (None, None))
+            quota = VCPUS_BY_FAMILY.get(_family(kind))
             described = instances.instance_type(kind)
-            if name is None or described is None:
-                continue
-            vcpus = group.max * (described.vcpus or 0)
-            quota = Quota(key, f"Running On-Demand {name} instances", 0, "ec2", code)
-            yield (
-                f"{PLATFORM}/{key}: {group.max:,} {kind} have {vcpus:,} vCPUs, and the quota "
-                f"{quota.name!r} is 0 in a new account: if yours is lower, "
-                f"{quota.request(vcpus, subject.settings.region)}"
-            )
+            if quota is not None and described is not None:
+                of_quota = by_quota.setdefault(quota, {})
+                # Of some older types the table does not know how many: one each at least.
+                of_quota[key] = max(of_quota.get(key, 0), group.max * (described.vcpus or 1))
+    for quota, by_group in by_quota.items():
+        vcpus = sum(by_group.values())
+        families = quota.name.removeprefix("Running On-Demand ").removesuffix(" instances")
+        which = "standard families" if quota is STANDARD_VCPUS else f"the families {families}"
+        yield Demand(
+            quota,
+            vcpus,
+            f"{PLATFORM}/{max(by_group, key=lambda key: by_group[key])}/max",
+            f"the largest fleet has {vcpus:,} vCPUs of {which}",
+            subject.settings.region,
+        )
+
+
+def _certificate_demands(subject: Subject) -> Iterator[Demand]:
+    """The names in each certificate that is requested."""
+    platform = subject.settings.platform
+    names = [name for name in platform.names if certifiable(name)]
+    most = max(platform.tiers, key=lambda name: len(platform.tiers[name].hosts))
+    for region in requested_regions(subject.settings):
+        yield Demand(
+            CERTIFICATE_NAMES,
+            len(names),
+            f"{PLATFORM}/tiers/{most}/hosts",
+            f"{len(names)} names are to stand in one certificate of {region}",
+            region,
+            "take a wildcard such as *.example.org for many, or give certificate_arn",
+        )
 
 
 def _too_many_actions(subject: Subject) -> Iterator[Problem]:

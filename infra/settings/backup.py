@@ -22,6 +22,11 @@ class BackupSettings(Settings):
     restore_test: bool = Field(
         True, description="Restore the latest backup each month, look whether it works, remove it."
     )
+    restore_test_bucket: bool = Field(
+        True,
+        description="Restore the bucket of `files` as well: every object is copied each month, "
+        "which costs with its size.",
+    )
 
     @model_validator(mode="after")
     def _monthly_lasts_longer(self) -> Self:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from infra.settings.base import Settings
+
+
+def _vcpus(families: str) -> Any:
+    return Field(
+        None,
+        ge=1,
+        description=f"vCPUs of running on-demand instances of the families {families}; a new "
+        "account has none. Without a value, preview asks the account on AWS, and refuses locally.",
+    )
 
 
 class QuotaSettings(Settings):
@@ -28,7 +39,23 @@ class QuotaSettings(Settings):
         ge=1,
         description="vCPUs of running on-demand instances of the families A, C, D, H, I, M, R, "
         "T and Z together. New accounts have few, and AWS raises it with use: without a value, "
-        "preview only says what is needed.",
+        "preview asks the account on AWS, and locally only says what is needed.",
+    )
+    dl_vcpus: int | None = _vcpus("DL")
+    f_vcpus: int | None = _vcpus("F")
+    g_and_vt_vcpus: int | None = _vcpus("G (Gr, too) and VT")
+    high_memory_vcpus: int | None = _vcpus("U (high memory)")
+    hpc_vcpus: int | None = _vcpus("HPC")
+    inf_vcpus: int | None = _vcpus("Inf")
+    p_vcpus: int | None = _vcpus("P")
+    trn_vcpus: int | None = _vcpus("Trn")
+    x_vcpus: int | None = _vcpus("X")
+    certificate_names: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="Names in one certificate of ACM, which firstbell requests; AWS's default is "
+        "10, and it raises that to 100 at most.",
     )
     db_instances: int | None = Field(
         None, ge=1, description="DB instances of the Region: Aurora's writer and replicas."

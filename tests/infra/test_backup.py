@@ -36,6 +36,17 @@ def test_files_are_taken_along_and_tried_out_too(record: Record) -> None:
     assert {one["protectedResourceType"] for one in tested.values()} == {"Aurora", "EFS"}
 
 
+def test_a_bucket_is_tried_out_in_one_of_the_test_s_own_unless_that_costs_too_much(
+    record: Record,
+) -> None:
+    program = record(files={"bucket": {}})
+    tested = program.of_type(TEST_SELECTION)
+    assert {one["protectedResourceType"] for one in tested.values()} == {"Aurora", "EFS", "S3"}
+    without = record(files={"bucket": {}}, backup={"restore_test_bucket": False})
+    tested = without.of_type(TEST_SELECTION)
+    assert {one["protectedResourceType"] for one in tested.values()} == {"Aurora", "EFS"}
+
+
 def test_settings_reach_the_plan_and_the_restore_test(record: Record) -> None:
     program = record(
         backup={

@@ -157,6 +157,22 @@ def test_replicas_and_cache_nodes_are_counted_by_the_samples_they_send(full: Rec
     assert _expression(full, "tiny-cache-below-floor") == 'IF(SUM(METRICS("node")) < 2, 1, 0)'
 
 
+def test_a_night_without_any_backup_is_an_alarm_although_aws_sends_no_metric(
+    full: Recorded,
+) -> None:
+    alarm = full.of_type(ALARM)["tiny-backup-missing"]
+    assert alarm["treatMissingData"] == "breaching"
+    (query, result) = alarm["metricQueries"]
+    assert query["metric"]["metricName"] == "NumberOfBackupJobsCompleted"
+    assert result["expression"] == "IF(completed >= 1, 0, 1)"
+    # From the completion of one daily backup to that of the next at the latest, and an hour.
+    (plan,) = full.of_type("aws:backup/plan:Plan").values()
+    latest = plan["rules"][0]["startWindow"] + plan["rules"][0]["completionWindow"]
+    assert alarm["evaluationPeriods"] * query["metric"]["period"] == (24 * 60 + latest + 60) * 60
+    # What says nothing of failures is no such alarm: without jobs nothing has failed.
+    assert full.of_type(ALARM)["tiny-backup-failed"]["treatMissingData"] == "notBreaching"
+
+
 def test_one_cause_is_told_once(full: Recorded) -> None:
     told = [name for name, alarm in full.of_type(ALARM).items() if alarm.get("alarmActions")]
     assert told == []
