@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
+
+# The name of a hosted zone that is somebody else's.
+SOMEBODYS_ZONE: Final = "."
 
 
 @functools.cache
@@ -21,6 +24,7 @@ def mend(service: str) -> None:
         case "monitoring":
             _put_alarms_on_alarms()
         case "route53":
+            _name_zones_as_aws_does()
             _take_unknown_zones_for_somebody_elses()
         case "s3":
             _judge_policies_as_requests_over_tls()
@@ -221,6 +225,18 @@ def _judge_policies_as_requests_over_tls() -> None:
     IAMPolicyStatement.is_action_permitted = judging
 
 
+def _name_zones_as_aws_does() -> None:
+    """The ids of hosted zones begin with Z."""
+    from moto.route53 import models
+
+    make: Callable[..., str] = models.create_route53_zone_id
+
+    def making(**given: Any) -> str:
+        return f"Z{make(**given)}"
+
+    models.create_route53_zone_id = making
+
+
 def _take_unknown_zones_for_somebody_elses() -> None:
     """A hosted zone that a stack names by its id is there already, for any name."""
     from moto.route53.models import FakeZone, Route53Backend
@@ -231,7 +247,11 @@ def _take_unknown_zones_for_somebody_elses() -> None:
         id, zones = id_.replace("/hostedzone/", ""), cast("dict[str, Any]", self.zones)
         if id not in zones:
             zones[id] = FakeZone(
-                SOMEBODYS, id, private_zone=False, caller_reference="firstbell", comment="taken as there"
+                SOMEBODYS_ZONE,
+                id,
+                private_zone=False,
+                caller_reference="firstbell",
+                comment="taken as there",
             )
         return find(self, id_)
 

@@ -15,8 +15,6 @@ EDGE_KEY: Final = f"{PLATFORM}/edge/certificate_arn"
 # Where CloudFront looks for certificates. CloudFront developer guide, "Requirements for using
 # SSL/TLS certificates with CloudFront".
 EDGE_REGION: Final = "us-east-1"
-# What the local cloud calls a zone that a stack took for there without making it.
-SOMEBODYS: Final = "."
 
 
 def check(subject: Subject) -> Findings:
@@ -85,8 +83,6 @@ def zone_findings(
     `described` is Route 53's `HostedZone` with the id, None where there is none; `of_name` are the
     public zones of the account that have the name.
     """
-    if described is not None and described["Name"] == SOMEBODYS and not of_name:
-        return Findings()
     fix = (
         f"write {' or '.join(of_name)}, which is {dns.zone}"
         if of_name
@@ -98,8 +94,7 @@ def zone_findings(
     elif described.get("Config", {}).get("PrivateZone"):
         what = f"{dns.zone_id} is a private zone, which nobody outside sees, ACM neither"
     else:
-        name = str(described["Name"]).rstrip(".") or "another name"
-        what = f"{dns.zone_id} is the zone of {name}, not of {dns.zone}"
+        what = f"{dns.zone_id} is the zone {described['Name']} and not {dns.zone}"
     return Findings((Problem(DNS_KEY, what, fix),))
 
 

@@ -327,7 +327,8 @@ def test_a_certificate_has_ten_names_and_no_more() -> None:
     # One that is there already is ACM's to say; the CDN's is requested in us-east-1.
     given = {"certificate_arn": CERTIFICATE}
     assert findings(tiers=tiers, **given).problems == ()
-    (edge,) = findings(tiers=tiers, edge={}, **given).problems
+    names = {f"t{n}": {"hosts": [f"t{n}.example.org"]} | IDLE for n in range(10)}
+    (edge,) = findings(tiers={"web": {}} | names, edge={}, **given).problems
     assert "--desired-value 11 --region us-east-1" in str(edge)
 
 

@@ -1,0 +1,125 @@
+"""What the stack's cloud is asked before anything is changed: zones, and the account's quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from cli.checking import account_quotas, hosted_zone
+from cli.localcloud import server
+from infra.checks import Subject
+from infra.settings.dns import DnsSettings
+from tests.infra.checks.builders import settings
+
+KEY = "firstbell:platform/dns/zone_id"
+
+
+@pytest.fixture
+def route53(home: Path) -> Iterator[Any]:
+    assert home
+    try:
+        yield server.ensure_started().client("route53", "eu-north-1")
+    finally:
+        server.stop()
+
+
+def make(client: Any, name: str, **more: Any) -> str:
+    zone = client.create_hosted_zone(Name=name, CallerReference=f"{name}{more}", **more)
+    return zone["HostedZone"]["Id"].rpartition("/")[2]
+
+
+def told(client: Any, zone_id: str) -> list[str]:
+    """What is wrong with that zone for example.org."""
+    found = hosted_zone(client, DnsSettings(zone="example.org", zone_id=zone_id))
+    assert {problem.where for problem in found.problems} <= {KEY}
+    return [str(problem) for problem in found.problems]
+
+
+def test_the_local_cloud_is_asked_for_the_zone(route53: Any) -> None:
+    assert told(route53, "Z0123456789") == [], "somebody else's, as long as nobody made one"
+    private = make(
+        route53,
+        "example.org",
+        VPC={"VPCRegion": "eu-north-1", "VPCId": "vpc-0123456789abcdef0"},
+        HostedZoneConfig={"Comment": "", "PrivateZone": True},
+    )
+    assert "a private zone" in told(route53, private)[0]
+    other = make(route53, "example.net")
+    (text,) = told(route53, other)
+    assert f"{other} is the zone example.net. and not example.org" in text
+    assert "aws route53 create-hosted-zone --name example.org" in text
+    right = make(route53, "example.org")
+    assert told(route53, right) == []
+    assert f"write {right}, which is example.org" in told(route53, other)[0]
+    assert f"write {right}, which is example.org" in told(route53, "Z0123456789")[0]
+
+
+def test_a_zone_that_aws_does_not_have_is_told_at_preview() -> None:
+    client = boto3.client("route53", region_name="eu-north-1")
+    with Stubber(client) as answers:
+        answers.add_response(
+            "list_hosted_zones_by_name",
+            {"HostedZones": [], "IsTruncated": False, "MaxItems": "100"},
+        )
+        answers.add_client_error("get_hosted_zone", "NoSuchHostedZone", "none")
+        (text,) = told(client, "Z0123456789")
+    assert text.startswith(f"{KEY}: Z0123456789 is no hosted zone of this account")
+    assert "aws route53 create-hosted-zone --name example.org" in text
+
+
+def test_a_route_53_that_does_not_answer_is_a_warning() -> None:
+    client = boto3.client("route53", region_name="eu-north-1")
+    with Stubber(client) as answers:
+        answers.add_client_error("list_hosted_zones_by_name", "AccessDenied", "not yours")
+        found = hosted_zone(client, DnsSettings(zone="example.org", zone_id="Z0123456789"))
+    assert found.problems == ()
+    assert "route53:ListHostedZonesByName" in found.warnings[0]
+
+
+def on_aws(**platform: Any) -> Subject:
+    config = {"firstbell:cloud": "aws", "aws:allowedAccountIds": ["111122223333"]}
+    tier = {"max": 40, "image": "ami-0123456789abcdef0"}
+    certificate = "arn:aws:acm:eu-north-1:111122223333:certificate/1"
+    return Subject(
+        settings(config, **{"certificate_arn": certificate, "tiers": {"web": tier}} | platform)
+    )
+
+
+def asked(subject: Subject, granted: float | None) -> tuple[list[str], tuple[str, ...]]:
+    """Problems and warnings, from an account that has so many standard vCPUs."""
+    client = boto3.client("service-quotas", region_name="eu-north-1")
+    with Stubber(client) as answers:
+        if granted is None:
+            answers.add_client_error("get_service_quota", "AccessDeniedException", "no")
+        else:
+            answers.add_response(
+                "get_service_quota",
+                {"Quota": {"Value": granted}},
+                {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"},
+            )
+        found = account_quotas(client, subject)
+    return [str(problem) for problem in found.problems], found.warnings
+
+
+def test_on_aws_the_account_says_what_it_has_of_each_family() -> None:
+    # 40 m7i.large have 80 vCPUs.
+    assert asked(on_aws(), 80.0) == ([], ())
+    ((problem,), _) = asked(on_aws(), 79.0)
+    assert problem.startswith("firstbell:platform/tiers/web/max: the largest fleet has 80 vCPUs")
+    assert "is 79 (this account's)" in problem
+    assert "--quota-code L-1216C47A --desired-value 80 --region eu-north-1" in problem
+    problems, (warning,) = asked(on_aws(), None)
+    assert problems == []
+    assert "allow servicequotas:GetServiceQuota" in warning
+
+
+def test_what_the_stack_states_is_not_asked_for() -> None:
+    client = boto3.client("service-quotas", region_name="eu-north-1")
+    with Stubber(client):  # refuses every call
+        found = account_quotas(client, on_aws(quotas={"standard_vcpus": 80}))
+    assert (found.problems, found.warnings) == ((), ())
