@@ -33,9 +33,13 @@ def make(client: Any, name: str, **more: Any) -> str:
     return zone["HostedZone"]["Id"].rpartition("/")[2]
 
 
+def dns(zone_id: str) -> DnsSettings:
+    return DnsSettings(zone="example.org", zone_id=zone_id, records=True)
+
+
 def told(client: Any, zone_id: str) -> list[str]:
     """What is wrong with that zone for example.org."""
-    found = hosted_zone(client, DnsSettings(zone="example.org", zone_id=zone_id))
+    found = hosted_zone(client, dns(zone_id))
     assert {problem.where for problem in found.problems} <= {KEY}
     return [str(problem) for problem in found.problems]
 
@@ -76,7 +80,7 @@ def test_a_route_53_that_does_not_answer_is_a_warning() -> None:
     client = boto3.client("route53", region_name="eu-north-1")
     with Stubber(client) as answers:
         answers.add_client_error("list_hosted_zones_by_name", "AccessDenied", "not yours")
-        found = hosted_zone(client, DnsSettings(zone="example.org", zone_id="Z0123456789"))
+        found = hosted_zone(client, dns("Z0123456789"))
     assert found.problems == ()
     assert "route53:ListHostedZonesByName" in found.warnings[0]
 

@@ -264,7 +264,9 @@ def test_thresholds_are_the_settings(stacks: Path, home: Path) -> None:
 @pytest.mark.slow
 def test_more_alarms_than_aws_takes_in_one_are_told_in_two_layers(record: Record) -> None:
     tiers = {f"t{n}": {"hosts": [f"t{n}.example.org"], "min": 0, "max": 1} for n in range(34)}
-    program = record(tiers={"web": {}} | tiers, quotas={"standard_vcpus": 1000})
+    program = record(
+        tiers={"web": {}} | tiers, quotas={"standard_vcpus": 1000, "certificate_names": 40}
+    )
     names = [name for name in program.of_type(COMPOSITE) if "users" in name]
     assert sorted(names) == [
         "tiny-users-are-hurt",

@@ -325,10 +325,10 @@ def test_a_certificate_has_ten_names_and_no_more() -> None:
     assert "--service-code acm --quota-code L-FB94F0B0 --desired-value 11" in text
     assert findings(tiers=tiers, quotas={"certificate_names": 11}).problems == ()
     # One that is there already is ACM's to say; the CDN's is requested in us-east-1.
-    given = {"certificate_arn": CERTIFICATE}
-    assert findings(tiers=tiers, **given).problems == ()
-    names = {f"t{n}": {"hosts": [f"t{n}.example.org"]} | IDLE for n in range(10)}
-    (edge,) = findings(tiers={"web": {}} | names, edge={}, **given).problems
+    assert findings(tiers=tiers, certificate_arn=CERTIFICATE).problems == ()
+    names: dict[str, Any] = {f"t{n}": {"hosts": [f"t{n}.example.org"]} | IDLE for n in range(10)}
+    names["web"] = {}
+    (edge,) = findings(tiers=names, edge={}, certificate_arn=CERTIFICATE).problems
     assert "--desired-value 11 --region us-east-1" in str(edge)
 
 
