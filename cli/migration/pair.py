@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 from cli.migration.engine import (
     NAMED,
@@ -24,7 +24,11 @@ _SETTLE_SECONDS: Final = 30.0
 class Side(AnyServer, Protocol):
     """One of the two servers."""
 
+    def clone(self) -> Self: ...
+
     def has_token(self, token: str) -> bool: ...
+
+    def put_token(self) -> tuple[str, object]: ...
 
 
 S = TypeVar("S", bound=Side)
@@ -100,6 +104,23 @@ class Pair(ABC, Generic[S]):
                 fix="; ".join(self.healing(each, "target") for each in found[:NAMED]),
             )
 
+    # Rows
+
+    @abstractmethod
+    def look_twice(
+        self, source: S, target: S, settle: Callable[[], None]
+    ) -> tuple[int, Sequence[object]]:
+        """Rows compared, and the tables that differ after `settle` as well."""
+
+    def compare_live(self) -> tuple[int, list[str]]:
+        source, target = self._source.clone(), self._target.clone()
+        try:
+            rows, found = self.look_twice(source, target, _settled(source, target))
+        finally:
+            source.close()
+            target.close()
+        return rows, [str(each) for each in found]
+
     # Figures
 
     @abstractmethod
@@ -112,11 +133,11 @@ class Pair(ABC, Generic[S]):
         return max(1.0, (self.written() - before) / _RATE_SECONDS)
 
 
-def settled(put_token: Callable[[], str], target: Side) -> Callable[[], None]:
+def _settled(source: Side, target: Side) -> Callable[[], None]:
     """Waits until what was written on the source just now is on the target."""
 
     def settle() -> None:
-        token = put_token()
+        token, _ = source.put_token()
         deadline = time.monotonic() + _SETTLE_SECONDS
         while not target.has_token(token) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Sequence
@@ -21,7 +20,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import conninfo
 
-from infra.errors import FirstbellError, InputError
+from cli.migration.side import BaseLock, BaseServer, Row
+from infra.errors import FirstbellError
 
 # Row text must be equal on servers of different versions and settings; the empty search path makes
 # names complete. A fence must survive a crash, so commits are synchronous whatever the default is.
@@ -47,8 +47,6 @@ _SERVICE_ROLE: Final = re.compile(r"rds.*|pg_.*|aws.*|cloudsql.*")
 
 # Replication roles, and the roles of a rehearsal on the same server.
 _OUR_ROLE: Final = re.compile(r"firstbell_.*_repl(_source|_target)?|firstbell_.*_r_.*")
-
-Row = tuple[Any, ...]
 
 
 def ident(name: str) -> str:
@@ -76,15 +74,13 @@ class Slot:
         return self.status in ("lost", "unreserved") and not self.active
 
 
-class Server:
+class Server(BaseServer):
     """A side's database, and a connection to it that is renewed when it broke.
 
     `roles` limits the fence to the named roles: two rehearsal databases share one server, and there
     a role of one must not be locked for the other. `renew` fetches the connection string again when
     the server refuses the password: AWS rotates those that it manages.
     """
-
-    connect_seconds = 5
 
     def __init__(
         self,
@@ -96,10 +92,7 @@ class Server:
         roles: Sequence[str] | None = None,
         renew: Callable[[], dict[str, str]] | None = None,
     ) -> None:
-        self.side = side
-        self.migration = migration
-        self.base = "firstbell_" + migration.replace("-", "_")
-        self.roles = roles
+        super().__init__(side, migration, roles)
         self._dsn = dsn
         self._peer = peer
         self._renew = renew
@@ -180,11 +173,6 @@ class Server:
     def rows(self, query: str, *values: object) -> list[Row]:
         return self.conn.execute(query.encode(), values or None).fetchall()
 
-    def one(self, query: str, *values: object) -> Any:
-        """The first column of the first row, or None."""
-        row = self.conn.execute(query.encode(), values or None).fetchone()
-        return None if row is None else row[0]
-
     @contextmanager
     def quietly(self) -> Generator[None]:
         """A transaction whose statements, parameters and errors reach no server log.
@@ -222,9 +210,6 @@ class Server:
         except psycopg.Error as error:
             # The context below the first line quotes the statement as it ran.
             raise type(error)(error.diag.message_primary or type(error).__name__) from None
-
-    def ping(self) -> None:
-        self.one("SELECT 1")
 
     # What it is
 
@@ -325,25 +310,6 @@ class Server:
             f"GRANT SELECT ON firstbell.token, firstbell.load TO {ident(self.replicator)}"
         )
 
-    def refuse_other_owner(self, journal: str) -> None:
-        """Raises InputError when another migration, or another runner's journal, is at work."""
-        if self.one("SELECT to_regclass('firstbell.owner')::text") is None:
-            return
-        for migration, other, runner in self.rows(
-            "SELECT migration, journal::text, runner FROM firstbell.owner"
-        ):
-            if (migration, other) != (self.migration, journal):
-                raise InputError(
-                    f"the {self.side} {self.address} belongs to migration {migration!r}",
-                    why=f"started by {runner}, with a journal that is not this runner's",
-                    fix="go on there, or `firstbell migrate adopt` when that journal is lost",
-                )
-
-    def owner(self) -> tuple[str, str] | None:
-        """Migration and journal that signed this database."""
-        found = self.rows("SELECT migration, journal::text FROM firstbell.owner")
-        return (str(found[0][0]), str(found[0][1])) if found else None
-
     def copied(self) -> bool:
         """Whether the first copy into this database was complete."""
         return bool(self.one("SELECT 1 FROM firstbell.made WHERE what = 'copied'"))
@@ -418,10 +384,6 @@ class Server:
                 self.run(f"ALTER ROLE {ident(role)} NOLOGIN")
         return roles
 
-    def fenced_roles(self) -> list[str]:
-        """Those whose login was taken away."""
-        return [str(name) for (name,) in self.rows("SELECT name FROM firstbell.role ORDER BY 1")]
-
     def lift(self) -> list[str]:
         """Give the login back to those who had it."""
         roles = self.fenced_roles()
@@ -450,10 +412,6 @@ class Server:
         for pid, _ in found:
             self.run("SELECT pg_terminate_backend(%s)", pid)
         return len(found)
-
-    def open_to_applications(self) -> bool:
-        """Whether a role that the fence would lock may sign in now."""
-        return bool(self.login_roles())
 
     def prepared_transactions(self) -> int:
         """Transactions that would commit through the fence."""
@@ -658,44 +616,21 @@ class Server:
             or 0
         )
 
-    def has_token(self, token: str) -> bool:
-        return bool(self.one("SELECT 1 FROM firstbell.token WHERE id = %s", token))
 
-
-class RunnerLock:
-    """An advisory lock on the source, held by a session of its own, so that a second runner waits.
-
-    The local file lock keeps two runners of one journal apart; this one keeps apart two machines.
-    """
+class RunnerLock(BaseLock[Server]):
+    """An advisory lock on the source."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server.clone()
-        self._guard = threading.Lock()
+        super().__init__(server.clone())
 
-    def take(self, seconds: float = 20.0) -> None:
-        """Raises InputError when another runner holds it for longer than a dead one could."""
-        deadline = time.monotonic() + seconds
+    def _try(self) -> bool:
         key = f"firstbell {self._server.migration}"
-        with self._guard:
-            while not self._server.one("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", key):
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        f"another runner works on migration {self._server.migration}",
-                        where=self._server.address,
-                        fix="look there: firstbell migrate status",
-                    )
-                time.sleep(0.1)
+        return bool(self._server.one("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", key))
 
-    def hold(self) -> None:
-        """Take it again when its session broke."""
-        if (
+    def _has(self) -> bool:
+        return bool(
             self._server.one(
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
                 " AND pid = pg_backend_pid()"
             )
-            == 0
-        ):
-            self.take()
-
-    def close(self) -> None:
-        self._server.close()
+        )

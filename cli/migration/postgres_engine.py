@@ -7,7 +7,7 @@ schema, its row sums and its checks.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,7 @@ from cli.migration.engine import (
     Way,
     differences,
 )
-from cli.migration.pair import Pair, settled
+from cli.migration.pair import Pair
 from cli.migration.postgres import RunnerLock, Server, ident
 from infra.errors import FirstbellError
 
@@ -295,16 +295,10 @@ class PostgresEngine(Pair[Server]):
         checksums.sum_changed(self._source, self._target, tables, since)
         return time.monotonic() - started
 
-    def compare_live(self) -> tuple[int, list[str]]:
-        source, target = self._source.clone(), self._target.clone()
-
-        settle = settled(lambda: source.put_token()[0], target)
-        try:
-            rows, found = checksums.compare_live(source, target, settle)
-        finally:
-            source.close()
-            target.close()
-        return rows, [str(each) for each in found]
+    def look_twice(
+        self, source: Server, target: Server, settle: Callable[[], None]
+    ) -> tuple[int, Sequence[object]]:
+        return checksums.compare_live(source, target, settle)
 
     def moodle_contents(self, server: object) -> tuple[str, set[str]] | None:
         side = self.side(server)

@@ -7,19 +7,18 @@ physical copy: a copy of a subscriber would take the source's slot.
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import tempfile
-import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 
 from cli.migration import references, schema, spec
+from cli.migration.load import BaseLoad
 from cli.migration.postgres import Server, ident
 from cli.migration.postgres_engine import PostgresEngine
+from cli.migration.side import Row
 from infra.errors import FirstbellError
 
 
@@ -131,48 +130,26 @@ def _load_role(server: Server) -> str:
     return f"{server.base}_load_{server.side}"
 
 
-class _Load(threading.Thread):
-    """A synthetic application: writes at a rate to whichever scratch side takes it."""
+class _Load(BaseLoad[Server, "psycopg.Connection[Row]"]):
+    """A role of its own on each side."""
 
     def __init__(self, source: Server, target: Server, rate: float) -> None:
-        super().__init__(daemon=True)
-        self._sides = [source.clone(), target.clone()]
-        self._pause = 1 / rate
-        self._ended = threading.Event()
-        self.written = 0
-        self._passwords = [secrets.token_urlsafe(24) for _ in self._sides]
-        for server, password in zip(self._sides, self._passwords, strict=True):
+        super().__init__(source.clone(), target.clone(), rate, psycopg.Error)
+        self._passwords: dict[str, str] = {}
+        for server in self._sides:
             role = _load_role(server)
-            server.set_password(role, password)
+            self._passwords[server.side] = server.new_password(role)
             server.run(
                 f"GRANT USAGE ON SCHEMA firstbell TO {ident(role)};"
                 f"GRANT INSERT, UPDATE, SELECT ON firstbell.load TO {ident(role)}"
             )
 
-    def end(self) -> None:
-        self._ended.set()
-        self.join(timeout=10)
-        for server in self._sides:
-            server.close()
+    def _sign_in(self, server: Server) -> psycopg.Connection[Row]:
+        return server.connect(user=_load_role(server), password=self._passwords[server.side])
 
-    def run(self) -> None:
-        side, conn = 0, None
-        while not self._ended.wait(self._pause):
-            try:
-                if conn is None or conn.closed:
-                    server = self._sides[side]
-                    conn = server.connect(user=_load_role(server), password=self._passwords[side])
-                conn.execute(
-                    "INSERT INTO firstbell.load VALUES (%s, 'load') ON CONFLICT (id)"
-                    " DO UPDATE SET body = firstbell.load.body || '.'",
-                    (self.written % 5000,),
-                )
-                self.written += 1
-            except psycopg.Error:
-                side = 1 - side
-                if conn is not None:
-                    conn.close()
-                conn = None
-                time.sleep(0.02)
-        if conn is not None:
-            conn.close()
+    def _write(self, conn: psycopg.Connection[Row], row: int) -> None:
+        conn.execute(
+            "INSERT INTO firstbell.load VALUES (%s, 'load') ON CONFLICT (id)"
+            " DO UPDATE SET body = firstbell.load.body || '.'",
+            (row,),
+        )

@@ -10,7 +10,7 @@ its server id and is skipped.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pymysql
@@ -31,7 +31,7 @@ from cli.migration.mariadb import catalogue, preflight, schema, sums
 from cli.migration.mariadb.gtid import Position
 from cli.migration.mariadb.server import RunnerLock, Server, status
 from cli.migration.mariadb.text import account, ident, literal
-from cli.migration.pair import Pair, settled
+from cli.migration.pair import Pair
 from infra.errors import FirstbellError
 
 if TYPE_CHECKING:
@@ -302,16 +302,10 @@ class MariaDbEngine(Pair[Server]):
             problems.append("the sides do not have the same tables")
         return Compared(rows, len(tables), round(seconds, 3), problems, {"large_objects": 0})
 
-    def compare_live(self) -> tuple[int, list[str]]:
-        source, target = self._source.clone(), self._target.clone()
-
-        settle = settled(lambda: source.put_token()[0], target)
-        try:
-            rows, found = sums.compare_live(source, target, settle)
-        finally:
-            source.close()
-            target.close()
-        return rows, [str(each) for each in found]
+    def look_twice(
+        self, source: Server, target: Server, settle: Callable[[], None]
+    ) -> tuple[int, Sequence[object]]:
+        return sums.compare_live(source, target, settle)
 
     def moodle_contents(self, server: AnyServer) -> tuple[str, set[str]] | None:
         side = self.side(server)

@@ -15,8 +15,6 @@ import json
 import re
 import secrets
 import ssl
-import threading
-import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +34,7 @@ from cli.migration.mariadb.dialect import (
 )
 from cli.migration.mariadb.gtid import Position
 from cli.migration.mariadb.text import account, ident, literal
+from cli.migration.side import BaseLock, BaseServer, Row
 from infra.errors import FirstbellError, InputError
 
 _READ_SECONDS: Final = 24 * 3600
@@ -73,8 +72,6 @@ _LEFT_ALONE: Final = ",".join(
 
 EVENT_STATES: Final = ("ENABLED", "DISABLED", "SLAVESIDE_DISABLED")
 
-Row = tuple[Any, ...]
-
 
 @dataclass(frozen=True)
 class Address:
@@ -91,13 +88,11 @@ class Address:
         return f"Address({self.host}:{self.port}/{self.database})"
 
 
-class Server:
+class Server(BaseServer):
     """A side's database, and a connection to its server that is renewed when it broke.
 
     `roles` limits the fence to the named users, for rehearsals on scratch servers.
     """
-
-    connect_seconds = 5
 
     def __init__(
         self,
@@ -109,10 +104,7 @@ class Server:
         roles: Sequence[str] | None = None,
         dialect: Dialect | None = None,
     ) -> None:
-        self.side = side
-        self.migration = migration
-        self.base = "firstbell_" + migration.replace("-", "_")
-        self.roles = roles
+        super().__init__(side, migration, roles)
         self.dsn = dsn
         self.peer = peer
         self._dialect = dialect
@@ -228,19 +220,11 @@ class Server:
             _execute(cursor, query, values)
             return list(cursor.fetchall())
 
-    def one(self, query: str, *values: object) -> Any:
-        """The first column of the first row, or None."""
-        found = self.rows(query, *values)
-        return found[0][0] if found else None
-
     def named(self, query: str) -> list[dict[str, Any]]:
         """Rows by column name, for statements whose columns differ between versions."""
         with self.conn.cursor(DictCursor) as cursor:
             _execute(cursor, query, ())
             return list(cast("Sequence[dict[str, Any]]", cursor.fetchall()))
-
-    def ping(self) -> None:
-        self.one("SELECT 1")
 
     @contextmanager
     def logged(self) -> Generator[None]:
@@ -413,25 +397,6 @@ class Server:
         found = self.one("SELECT value FROM firstbell.made WHERE what = %s", what)
         return None if found is None else str(found)
 
-    def refuse_other_owner(self, journal: str) -> None:
-        """Raises InputError when another migration, or another runner's journal, is at work."""
-        if not self.installed():
-            return
-        for migration, other, runner in self.rows(
-            "SELECT migration, journal, runner FROM firstbell.owner"
-        ):
-            if (migration, other) != (self.migration, journal):
-                raise InputError(
-                    f"the {self.side} {self.address} belongs to migration {migration!r}",
-                    why=f"started by {runner}, with a journal that is not this runner's",
-                    fix="go on there, or `firstbell migrate adopt` when that journal is lost",
-                )
-
-    def owner(self) -> tuple[str, str] | None:
-        """Migration and journal that signed it."""
-        found = self.rows("SELECT migration, journal FROM firstbell.owner")
-        return (str(found[0][0]), str(found[0][1])) if found else None
-
     def copied(self) -> bool:
         """Whether the first copy into it was complete."""
         return self.remembered("copied") is not None
@@ -483,9 +448,6 @@ class Server:
     def login_roles(self) -> list[str]:
         return [account(user, host) for user, host, locked in self._fenceable() if not locked]
 
-    def open_to_applications(self) -> bool:
-        return bool(self.login_roles())
-
     def fence(self) -> list[str]:
         """Lock every account but ours, silence events, and set read_only on top.
 
@@ -504,9 +466,6 @@ class Server:
             if str(self.one(f"SELECT @@GLOBAL.{variable}")) != "DISABLED":
                 self.run(f"SET GLOBAL {variable} = {value}")
         return roles
-
-    def fenced_roles(self) -> list[str]:
-        return [str(name) for (name,) in self.rows("SELECT name FROM firstbell.role ORDER BY 1")]
 
     def lift(self) -> list[str]:
         """Unlock those who were not locked before, and let events run again."""
@@ -617,9 +576,6 @@ class Server:
         with self.logged():
             self.run("INSERT INTO firstbell.token (id) VALUES (%s)", token)
         return token, self.binlog_position()
-
-    def has_token(self, token: str) -> bool:
-        return bool(self.one("SELECT 1 FROM firstbell.token WHERE id = %s", token))
 
     # Replication: this server as subscriber
 
@@ -749,34 +705,15 @@ def status(found: Mapping[str, Any], key: str) -> int:
     return int(found[key] or 0)
 
 
-class RunnerLock:
-    """A named lock on the source, held by a session of its own, so that a second runner waits."""
+class RunnerLock(BaseLock[Server]):
+    """A named lock on the source."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server.clone()
-        self._guard = threading.Lock()
+        super().__init__(server.clone())
+        self._name = literal(f"firstbell runner {server.migration}")
 
-    @property
-    def _name(self) -> str:
-        return literal(f"firstbell runner {self._server.migration}")
+    def _try(self) -> bool:
+        return bool(self._server.one(f"SELECT GET_LOCK({self._name}, 0)"))
 
-    def take(self, seconds: float = 20.0) -> None:
-        """Raises InputError when another runner holds it for longer than a dead one could."""
-        deadline = time.monotonic() + seconds
-        with self._guard:
-            while not self._server.one(f"SELECT GET_LOCK({self._name}, 0)"):
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        f"another runner works on migration {self._server.migration}",
-                        where=self._server.address,
-                        fix="look there: firstbell migrate status",
-                    )
-                time.sleep(0.1)
-
-    def hold(self) -> None:
-        """Take it again when its session broke."""
-        if not self._server.one(f"SELECT IS_USED_LOCK({self._name}) <=> CONNECTION_ID()"):
-            self.take()
-
-    def close(self) -> None:
-        self._server.close()
+    def _has(self) -> bool:
+        return bool(self._server.one(f"SELECT IS_USED_LOCK({self._name}) <=> CONNECTION_ID()"))

@@ -7,21 +7,19 @@ mariadb-dump; neither the source nor the target replicates to or from them.
 
 from __future__ import annotations
 
-import threading
-import time
 from contextlib import suppress
 
 import pymysql
+from pymysql.cursors import Cursor
 
 from cli.migration import spec
+from cli.migration.load import BaseLoad
 from cli.migration.mariadb import dsn, schema
 from cli.migration.mariadb.engine import MariaDbEngine
 from cli.migration.mariadb.preflight import same_server
 from cli.migration.mariadb.server import Address, Server, new_password
 from cli.migration.mariadb.text import account, ident
 from infra.errors import InputError
-
-_PAUSE_SECONDS = 0.02
 
 
 class MariaDbStage:
@@ -137,47 +135,24 @@ def _load_user(server: Server) -> str:
     return f"{server.base}_load"
 
 
-class _Load(threading.Thread):
-    """A synthetic application: writes at a rate to whichever scratch side takes it."""
+class _Load(BaseLoad[Server, "pymysql.Connection[Cursor]"]):
+    """An account of one name and password on both sides."""
 
     def __init__(self, source: Server, target: Server, rate: float) -> None:
-        super().__init__(daemon=True)
-        self._sides = [source.clone(), target.clone()]
-        self._pause = 1 / rate
-        self._ended = threading.Event()
-        self.written = 0
+        super().__init__(source.clone(), target.clone(), rate, pymysql.Error)
         self._password = new_password()
         for server in self._sides:
             user = account(_load_user(server), "%")
             server.set_password(f"ALTER USER {user}", self._password)
             server.run(f"GRANT SELECT, INSERT, UPDATE ON firstbell.`load` TO {user}")
 
-    def end(self) -> None:
-        self._ended.set()
-        self.join(timeout=10)
-        for server in self._sides:
-            server.close()
+    def _sign_in(self, server: Server) -> pymysql.Connection[Cursor]:
+        return server.connect(user=_load_user(server), password=self._password)
 
-    def run(self) -> None:
-        side, conn = 0, None
-        while not self._ended.wait(self._pause):
-            try:
-                if conn is None:
-                    server = self._sides[side]
-                    conn = server.connect(user=_load_user(server), password=self._password)
-                with conn.cursor() as cursor:
-                    cursor.execute(
-                        "INSERT INTO firstbell.`load` VALUES (%s, 'load')"
-                        " ON DUPLICATE KEY UPDATE body = CONCAT(body, '.')",
-                        (self.written % 5000,),
-                    )
-                self.written += 1
-            except pymysql.Error:
-                side = 1 - side
-                if conn is not None:
-                    with suppress(pymysql.Error):
-                        conn.close()
-                conn = None
-                time.sleep(_PAUSE_SECONDS)
-        if conn is not None:
-            conn.close()
+    def _write(self, conn: pymysql.Connection[Cursor], row: int) -> None:
+        with conn.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO firstbell.`load` VALUES (%s, 'load')"
+                " ON DUPLICATE KEY UPDATE body = CONCAT(body, '.')",
+                (row,),
+            )
