@@ -87,7 +87,14 @@ def check(settings: StackSettings, asked: Money | None) -> Checked:
         Problems: everything that AWS, a quota, the database or the bound on costs stands against.
     """
     moment = clock.now(settings.cloud)
-    found = plan_in_force(settings, moment)
+    try:
+        found = plan_in_force(settings, moment)
+    except InputError as error:
+        # What is wrong with the season hides nothing that is wrong without it.
+        others = checks.check(settings, {}).problems
+        if others:
+            _refuse(settings, [*others, *_as_problems(error)])
+        raise
     plan = found[0] if found else None
     findings = checks.check(settings, plan.targets if plan else {})
     hours = monthly_hours(settings, plan)
@@ -247,6 +254,12 @@ def described(client: Any, arn: str, key: str = KEY) -> Mapping[str, Any] | Prob
             f"ACM does not show {arn}: {error}",
             "check the ARN, and that the credentials allow acm:DescribeCertificate",
         )
+
+
+def _as_problems(error: InputError) -> list[Problem]:
+    if isinstance(error, Problems):
+        return [Problem(f"{error.source}: {p.where}", p.what, p.fix) for p in error.problems]
+    return [Problem(error.where or "firstbell:season", error.what, error.fix)]
 
 
 def _refuse(settings: StackSettings, problems: list[Problem]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from infra.errors import FirstbellError, InputError
 from infra.season.prices import VERSION, Price, PriceTable, read_prices
+from infra.settings.cache import CacheEngine
 from infra.settings.database import DatabaseEngine
 from infra.settings.stack import StackSettings
 
@@ -25,8 +26,11 @@ ENGINES: Final[Mapping[DatabaseEngine, str]] = {
     "aurora-postgresql": "Aurora PostgreSQL",
     "aurora-mysql": "Aurora MySQL",
 }
-# Aurora has a second price for clusters whose storage is I/O-Optimized; ours are Standard.
-OTHER_STORAGE: Final = "InstanceUsageIOOptimized"
+# Values of `cacheEngine` in the list.
+CACHE_ENGINES: Final[Mapping[CacheEngine, str]] = {"valkey": "Valkey", "redis": "Redis"}
+# What the list has beside it, by its usage: Aurora's price where the storage is I/O-Optimized (ours
+# is Standard), and ElastiCache's surcharge on versions whose support has ended.
+NOT_OURS: Final = ("InstanceUsageIOOptimized", "ExtendedSupport")
 
 
 def refresh(client: Any, settings: StackSettings, output: Path, *, today: date) -> list[Price]:
@@ -56,7 +60,8 @@ def refresh(client: Any, settings: StackSettings, output: Path, *, today: date) 
 
 
 def prices_of(client: Any, settings: StackSettings, *, today: date) -> list[Price]:
-    """On-demand prices of every tier's first instance type and of the database's class.
+    """On-demand prices of every group's first instance type, of the database's class and of the
+    cache's node type.
 
     `client` is a boto3 client for `pricing`.
 
@@ -82,9 +87,8 @@ def prices_of(client: Any, settings: StackSettings, *, today: date) -> list[Pric
         )
         for item in types
     ]
-    database = platform.database
-    return [
-        *found,
+    database, cache = platform.database, platform.cache
+    found.append(
         _price(
             client,
             "AmazonRDS",
@@ -92,8 +96,14 @@ def prices_of(client: Any, settings: StackSettings, *, today: date) -> list[Pric
             database.instance_class,
             {"databaseEngine": ENGINES[database.engine], "deploymentOption": "Single-AZ"},
             today=today,
-        ),
-    ]
+        )
+    )
+    if cache is not None:
+        engine = {"cacheEngine": CACHE_ENGINES[cache.engine]}
+        found.append(
+            _price(client, "AmazonElastiCache", region, cache.node_type, engine, today=today)
+        )
+    return found
 
 
 def _price(
@@ -124,7 +134,9 @@ def _price(
     terms = [
         (product["product"], term)
         for product in products
-        if OTHER_STORAGE not in product["product"]["attributes"].get("usagetype", "")
+        if not any(
+            usage in product["product"]["attributes"].get("usagetype", "") for usage in NOT_OURS
+        )
         for term in product.get("terms", {}).get("OnDemand", {}).values()
     ]
     hourly = [

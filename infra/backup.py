@@ -47,7 +47,10 @@ def schedule(hour: int, day: str) -> str:
 
 
 class Backup(pulumi.ComponentResource):
-    """A vault, a plan with daily and monthly backups, and a monthly restore test."""
+    """A vault, a plan with daily and monthly backups, and a monthly restore test.
+
+    The vault outlives the stack: its recovery points go when their time is over, or by hand.
+    """
 
     vault_arn: pulumi.Output[str]
     vault_name: pulumi.Output[str]
@@ -59,7 +62,9 @@ class Backup(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags)
-        vault = aws.backup.Vault(name, tags=self._tags, opts=self._child)
+        # AWS deletes no vault with recovery points in it: `destroy` would fail when all else is gone.
+        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        vault = aws.backup.Vault(name, tags=self._tags, opts=kept)
         self.vault_arn = vault.arn
         self.vault_name = vault.name
         self._plan(vault)

@@ -77,7 +77,14 @@ def _problems(
         elif detail["type"] == "missing" or (detail["type"] == "model_type" and data is None):
             yield Problem(where, "is missing", "add it")
         elif detail["type"] in ("model_type", "dict_type"):
-            yield Problem(where, f"must be a mapping of keys to values, not {detail['input']!r}")
+            yield Problem(
+                where,
+                f"must be a mapping of keys to values, not {detail['input']!r}",
+                "write the keys below it, one a line, each with its value (docs/settings.md)",
+            )
+        elif detail["type"] in ("tuple_type", "list_type"):
+            given = detail["input"]
+            yield Problem(where, f"must be a list, not {given!r}", f"write [{given}]")
         else:
             message = detail["msg"].removeprefix("Value error, ")
             # What we say ourselves ends in the fix, after a semicolon.
@@ -87,7 +94,11 @@ def _problems(
             )
             given = detail.get("input")
             shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-            yield Problem(where, what[:1].lower() + what[1:] + shown, fix or _fix(detail))
+            if detail["type"] in ("too_short", "too_long"):
+                what = what.replace("Tuple", "List").replace("Dictionary", "Mapping")
+                what = what.replace(" after validation", "")
+            fix = fix or _fix(detail, _examples_at(model, location))
+            yield Problem(where, what[:1].lower() + what[1:] + shown, fix)
 
 
 _FIXES: Final = {
@@ -104,19 +115,37 @@ _FIXES: Final = {
     "string_too_short": "say more",
 }
 # The rule of a bound, and what to write.
-_BOUNDS: Final = {"ge": "or more", "gt": "or more", "le": "or less", "lt": "or less"}
+_BOUNDS: Final = {
+    "ge": "{} or more",
+    "gt": "more than {}",
+    "le": "{} or less",
+    "lt": "less than {}",
+}
+# What a value has to be of, by the kind of error.
+_CHOICES: Final = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
 
 
-def _fix(detail: ErrorDetails) -> str | None:
+def _fix(detail: ErrorDetails, examples: Sequence[object]) -> str | None:
     """What to write instead, where pydantic's own rule says it."""
     context = detail.get("ctx", {})
     for rule, words in _BOUNDS.items():
         if rule in context:
-            return f"write {context[rule]} {words}"
-    if detail["type"] == "literal_error":
-        close = nearest(str(detail["input"]), re.findall(r"'([^']+)'", str(context["expected"])))
+            return f"write {words.format(f'{context[rule]:g}')}"
+    if choices := _CHOICES.get(detail["type"]):
+        given = context.get("tag", detail["input"])
+        close = nearest(str(given), re.findall(r"'([^']+)'", str(context[choices])))
         return f"did you mean {close!r}?" if close else "write one of these"
+    if detail["type"] == "string_pattern_mismatch" and examples:
+        return f"write one such as {' or '.join(map(str, examples))}"
     return _FIXES.get(detail["type"])
+
+
+def _examples_at(model: type[BaseModel], location: Sequence[int | str]) -> Sequence[object]:
+    """The examples that a setting gives of itself."""
+    for candidate in _models_at(model, location[:-1]):
+        if (field := candidate.model_fields.get(str(location[-1]))) and field.examples:
+            return field.examples
+    return ()
 
 
 def _names(location: Sequence[int | str], data: object) -> list[str]:
@@ -138,6 +167,10 @@ def _names(location: Sequence[int | str], data: object) -> list[str]:
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
     """The keys that the model at `location` below `model` knows."""
+    return {name for found in _models_at(model, location) for name in _fields(found)}
+
+
+def _models_at(model: type[BaseModel], location: Sequence[int | str]) -> list[type[BaseModel]]:
     models = [model]
     for part in location:
         below: list[type[BaseModel]] = []
@@ -147,7 +180,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
                 below += _models_in(field)
         # A mapping's key or a list's index names no field: stay where we are.
         models = below or models
-    return {name for candidate in models for name in _fields(candidate)}
+    return models
 
 
 def _fields(model: type[BaseModel]) -> dict[str, object]:

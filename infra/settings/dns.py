@@ -17,10 +17,13 @@ class DnsSettings(Settings):
 
     zone: str = Field(
         pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        examples=["example.org"],
         description="The zone's name; the domain and the tiers' hosts lie in it.",
     )
     zone_id: str = Field(
-        pattern=r"^Z[A-Z0-9]{1,31}$", description="The zone's id, as Route 53 shows it."
+        pattern=r"^Z[A-Z0-9]{1,31}$",
+        examples=["Z0123456789ABCDEFGHIJ"],
+        description="The zone's id, as Route 53 shows it.",
     )
     records: bool = Field(
         True,

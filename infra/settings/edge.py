@@ -19,6 +19,7 @@ class EdgeSettings(Settings):
     certificate_arn: str | None = Field(
         None,
         pattern=r"^arn:aws[\w-]*:acm:",
+        examples=["arn:aws:acm:us-east-1:ACCOUNT:certificate/ID"],
         description="Of us-east-1, for the domain and the tiers' hosts; requested where left out.",
     )
     default_root_object: str | None = Field(

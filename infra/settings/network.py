@@ -62,7 +62,10 @@ class NetworkSettings(Settings):
     @field_validator("cidr")
     @classmethod
     def _is_a_block(cls, value: str) -> str:
-        block = ipaddress.ip_network(value)
+        try:
+            block = ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(f"is no block: {error}; write one such as 10.20.0.0/16") from error
         if block.version != 4:
             raise ValueError("must be an IPv4 block; write one such as 10.20.0.0/16")
         if not LARGEST_BLOCK_PREFIX <= block.prefixlen <= SMALLEST_BLOCK_PREFIX:

@@ -40,11 +40,13 @@ class PlatformSettings(Settings):
 
     domain: str = Field(
         pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        examples=["lms.example.org"],
         description="The site's name, which the certificate is for.",
     )
     certificate_arn: str | None = Field(
         None,
         pattern=r"^arn:aws[\w-]*:acm:",
+        examples=["arn:aws:acm:REGION:ACCOUNT:certificate/ID"],
         description="An issued certificate for the domain and the tiers' hosts, in the stack's "
         "Region. Where it is left out one is requested; AWS needs dns then, to validate it.",
     )

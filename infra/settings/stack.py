@@ -121,11 +121,20 @@ def from_config(
     season = config.get("firstbell:season")
     if season is not None and not isinstance(season, str):
         problems.append(
-            Problem("firstbell:season", f"must be a path relative to stacks/, not {season!r}")
+            Problem(
+                "firstbell:season",
+                f"must be a path relative to stacks/, not {season!r}",
+                "write one such as seasons/autumn.yaml",
+            )
         )
     where_to = cloud or config.get("firstbell:cloud", "local")
     if where_to not in ("local", "aws"):
-        problems.append(Problem("firstbell:cloud", f"must be local or aws, not {where_to!r}"))
+        problems.append(
+            Problem(
+                "firstbell:cloud", f"must be local or aws, not {where_to!r}", "write one of them"
+            )
+        )
+        where_to = "local"  # what only AWS needs is not missing because of that
     region = config.get("aws:region")
     if not isinstance(region, str):
         problems.append(Problem("aws:region", "is missing", "add it, for example eu-north-1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -10,6 +11,10 @@ from infra.settings.fleet import FleetSettings, WarmPoolSettings
 
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
+# What a listener rule takes as host and as path. ELB user guide, "Condition types for listener
+# rules"; a path that does not begin with a slash or a wildcard would never match.
+_HOST: Final = re.compile(r"(?=.{1,128}$)[A-Za-z0-9*?-]+(\.[A-Za-z0-9*?-]+)+")
+_PATH: Final = re.compile(r"(?=.{1,128}$)[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]*")
 # 0 or 30 to 900. ELB user guide, "Target group attributes", slow_start.duration_seconds.
 LEAST_SLOW_START_SECONDS: Final = 30
 
@@ -66,6 +71,29 @@ class TierSettings(FleetSettings):
         if self.health_path is not None:
             return self.health_path
         return "/health" if self.application.kind == "moodle" else "/"
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if _HOST.fullmatch(host) is None:
+                raise ValueError(
+                    f"{host!r} is no host that a listener rule takes: letters, digits, hyphens and "
+                    "wildcards, with a dot; write one such as school.example.org, without scheme, "
+                    "port and path"
+                )
+        return value
+
+    @field_validator("paths")
+    @classmethod
+    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if _PATH.fullmatch(path) is None:
+                raise ValueError(
+                    f"{path!r} is no path that a listener rule could match: it begins with / or a "
+                    "wildcard, and has no spaces or query; write one such as /api/*"
+                )
+        return value
 
     @field_validator("slow_start_seconds")
     @classmethod

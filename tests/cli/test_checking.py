@@ -10,10 +10,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cli.checking import account_quotas, hosted_zone
+from cli.checking import account_quotas, check, hosted_zone
 from cli.localcloud import server
 from infra.checks import Subject
+from infra.errors import InputError, Problems
 from infra.settings.dns import DnsSettings
+from infra.settings.stack import read_stack
+from tests.conftest import WriteStack
 from tests.infra.checks.builders import settings
 
 KEY = "firstbell:platform/dns/zone_id"
@@ -127,3 +130,21 @@ def test_what_the_stack_states_is_not_asked_for() -> None:
     with Stubber(client):  # refuses every call
         found = account_quotas(client, on_aws(quotas={"standard_vcpus": 80}))
     assert (found.problems, found.warnings) == ((), ())
+
+
+def test_a_season_that_is_missing_hides_no_other_error(write_stack: WriteStack) -> None:
+    write_stack(
+        **{
+            "firstbell:season": "seasons/none.yaml",
+            "firstbell:platform": {"domain": "lms.example.org", "quotas": {"elastic_ips": 1}},
+        }
+    )
+    with pytest.raises(Problems) as caught:
+        check(read_stack("tiny"), None)
+    quota, season = caught.value.problems
+    assert quota.where == "firstbell:platform/network/nat"
+    assert season.where == "stacks/Pulumi.tiny.yaml: firstbell:season"
+    assert "none.yaml does not exist" in season.what
+    write_stack(**{"firstbell:season": "seasons/none.yaml"})
+    with pytest.raises(InputError, match=r"none\.yaml does not exist"):
+        check(read_stack("tiny"), None)

@@ -287,6 +287,33 @@ def test_exactly_what_the_stack_runs_is_asked_for(
 
 
 @pytest.mark.usefixtures("stacks")
+def test_a_cache_is_asked_for_by_its_engine_without_what_an_old_version_costs_more(
+    price_list: Stubber, write_stack: WriteStack
+) -> None:
+    """Or --max-monthly-cost could pass no stack with a cache."""
+    cache = {"engine": "redis", "node_type": "cache.m7g.large"}
+    write_stack("tiny", **{"firstbell:platform": {"domain": "lms.example.org", "cache": cache}})
+    node, old = (
+        product(sku, usd=usd, usagetype=f"EUN1-{usage}:cache.m7g.large")
+        for sku, usd, usage in (
+            ("CACHESKU", "0.2", "NodeUsage"),
+            ("OLDSKU", "0.1", "ExtendedSupport:Yr1-Yr2:NodeUsage"),
+        )
+    )
+    asked = request(
+        "AmazonElastiCache",
+        regionCode="eu-north-1",
+        instanceType="cache.m7g.large",
+        cacheEngine="Redis",
+    )
+    price_list.add_response("get_products", answer(EC2), ASK_EC2)
+    price_list.add_response("get_products", answer(AURORA), ASK_RDS)
+    price_list.add_response("get_products", answer(old, node), asked)
+    *_, found = pricing.prices_of(price_list.client, read_stack("tiny"), today=TODAY)
+    assert (found.item, found.per_hour) == ("cache.m7g.large", 0.2)
+
+
+@pytest.mark.usefixtures("stacks")
 @pytest.mark.parametrize(
     ("entries", "what"),
     [

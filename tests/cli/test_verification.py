@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.live import LiveTarget
-from cli.verification import TargetVerdict, lent_verdict
+from cli.verification import TargetStatus, TargetVerdict, lent_verdict
 from infra.paths import PROJECT_ROOT
 from infra.season.plan import Bounds, prepare, read_plan, read_season
 
@@ -46,3 +46,11 @@ def test_staging_that_takes_one_instance_too_many_is_found(more: int, holds: boo
             "from 2026-12-07 11:02 for 210 minutes: may have 10 at times, and its live actions "
             "leave it up to 16"
         )
+
+
+@pytest.mark.parametrize(("required", "headroom"), [(3, 2), (5, 0), (8, -3), (None, None)])
+def test_headroom_is_what_serves_beyond_what_is_required(
+    required: int | None, headroom: int | None
+) -> None:
+    found = TargetStatus("web", 4, 5, required, None, None, None, None)
+    assert found.to_json()["headroom"] == headroom

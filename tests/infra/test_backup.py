@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.backup import BACKUP_TAG, schedule
 from tests.infra.conftest import Record
 
+VAULT = "aws:backup/vault:Vault"
 PLAN, SELECTION = "aws:backup/plan:Plan", "aws:backup/selection:Selection"
 TESTS = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
 TEST_SELECTION = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
@@ -14,6 +15,9 @@ NAME = "tiny-backup"
 
 def test_the_smallest_stack_backs_its_database_up_and_tries_it_out(record: Record) -> None:
     program = record()
+    # What was backed up is not gone with the stack, nor does it stop `destroy` half way.
+    (vault,) = (r for r in program.recording.resources.values() if r.type == VAULT)
+    assert vault.retained
     (selection,) = program.of_type(SELECTION).values()
     assert selection["selectionTags"] == [
         {"type": "STRINGEQUALS", "key": BACKUP_TAG, "value": "tiny"}

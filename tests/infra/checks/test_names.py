@@ -91,7 +91,10 @@ def test_the_cdns_certificate_is_of_its_region_and_account(arn: str, said: str) 
         ({"dns": {"zone": "example.org"}}, "dns/zone_id", "is missing"),
         ({"dns": DNS | {"zone_id": "/hostedzone/Z1"}}, "dns/zone_id", "pattern"),
         (
-            {"edge": {}, "tiers": {"web": {}, "a": {"hosts": list("abc"), "paths": ["/d"]}}},
+            {
+                "edge": {},
+                "tiers": {"web": {}, "a": {"hosts": ["a.b", "b.b", "c.b"], "paths": ["/d"]}},
+            },
             "",
             "AWS's 5 leave 3",
         ),

@@ -77,6 +77,49 @@ def problems(write_stack: WriteStack, **platform: Any) -> list[Problem]:
             "proxy: false",
         ),
         ({"network": {"zones": "three"}}, "network/zones", "not 'three'", "write a whole number"),
+        (
+            {"tiers": {"web": {}, "a": {"hosts": ["a.example.org:443"]}}},
+            "tiers/a/hosts",
+            "'a.example.org:443' is no host that a listener rule takes",
+            "without scheme, port and path",
+        ),
+        (
+            {"tiers": {"web": {}, "a": {"paths": ["api/*"]}}},
+            "tiers/a/paths",
+            "'api/*' is no path that a listener rule could match",
+            "/api/*",
+        ),
+        (
+            {"tiers": {"web": {"application": "moodel"}}},
+            "tiers/web/application",
+            "'moodel'",
+            "did you mean 'moodle'?",
+        ),
+        (
+            {"domain": "https://lms.example.org/"},
+            "domain",
+            "not 'https://lms.example.org/'",
+            "write one such as lms.example.org",
+        ),
+        (
+            {"network": {"cidr": "10.0.0.1/16"}},
+            "network/cidr",
+            "10.0.0.1/16 has host bits set",
+            "write one such as 10.20.0.0/16",
+        ),
+        (
+            {"observability": {"monthly_limit_usd": -5}},
+            "observability/monthly_limit_usd",
+            "greater than 0, not -5",
+            "write more than 0",
+        ),
+        (
+            {"observability": {"emails": "ops@example.org"}},
+            "observability/emails",
+            "must be a list, not 'ops@example.org'",
+            "write [ops@example.org]",
+        ),
+        ({"database": "aurora"}, "database", "not 'aurora'", "write the keys below it"),
         ({"database": {"proxy": "maybe"}}, "database/proxy", "not 'maybe'", "write true or false"),
         (
             {"network": {"nat": "singel"}},
@@ -120,6 +163,14 @@ def test_what_is_wrong_between_parts_is_told_beside_what_is_wrong_in_one(
         "tiers/web",
         "workers/jobs/cache",
     ]
+
+
+def test_an_unknown_cloud_does_not_make_anything_else_missing(write_stack: WriteStack) -> None:
+    write_stack(**{"firstbell:cloud": "azure"})
+    with pytest.raises(Problems) as caught:
+        read_stack("tiny")
+    (found,) = caught.value.problems
+    assert str(found) == "firstbell:cloud: must be local or aws, not 'azure' (write one of them)"
 
 
 def test_nothing_can_be_read_without_the_one_thing_that_has_no_default(

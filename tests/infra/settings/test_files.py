@@ -23,7 +23,7 @@ def test_a_stack_has_files_only_where_it_says_so(write_stack: WriteStack) -> Non
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"access_points": {}}, "files/access_points: dictionary should have at least 1 item"),
+        ({"access_points": {}}, "files/access_points: mapping should have at least 1 item"),
         (
             {"access_points": {"data": {"path": "/"}}},
             "access_points/data/path: string should match",

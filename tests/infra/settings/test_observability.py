@@ -24,7 +24,7 @@ def test_an_email_that_is_none_is_refused(write_stack: WriteStack, email: str) -
     [
         ({"emails": ["ops@example.org"] * 2}, "an address stands there twice"),
         ({"emails": [f"a{n}@example.org" for n in range(11)]}, "at most 10 items"),
-        ({"emails": "ops@example.org"}, "emails: input should be a valid tuple"),
+        ({"emails": "ops@example.org"}, "emails: must be a list, not"),
         ({"email": ["ops@example.org"]}, "(did you mean 'emails'?)"),
         ({"monthly_limit_usd": 0}, "monthly_limit_usd: input should be greater than 0, not 0"),
         ({"below_floor_minutes": 2}, "greater than or equal to 3, not 2"),
