@@ -62,7 +62,7 @@ class Backup(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = dict(args.tags)
-        # AWS deletes no vault with recovery points in it: `destroy` would fail when all else is gone.
+        # AWS deletes no vault with recovery points: `destroy` would fail when all else is gone.
         kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         vault = aws.backup.Vault(name, tags=self._tags, opts=kept)
         self.vault_arn = vault.arn

@@ -184,8 +184,9 @@ def drift(context: Context) -> None:
 def destroy(context: Context, yes: bool, confirm: str | None) -> None:
     """Remove the stack's resources.
 
-    Databases leave a final snapshot, and the backup vault stays with its recovery points. On AWS the stack's name is asked for, and what is protected is
-    refused before anything is gone. On the local cloud protection is lifted.
+    Databases leave a final snapshot, and the backup vault stays with its recovery points. On AWS
+    the stack's name is asked for, and what is protected is refused before anything is gone. On the
+    local cloud protection is lifted.
     """
     from cli import deployment, protection
 
