@@ -234,22 +234,34 @@ def _verdict(need: Need, target: LiveTarget | None, grid: Grid, now: datetime) -
 
 
 def status(stack: OpenStack) -> list[TargetStatus]:
-    """Where every scheduled target stands: floor, in service, next change, next peak.
+    """Where everything that has a capacity stands: floor, in service, next change, next peak.
 
-    The next peak is the first minute of the next seven days that needs most.
+    What the season moves comes first, in its order. The next peak is the first minute of the next
+    seven days that needs most. Of what no season knows there is no demand, and no change ahead.
 
     Raises:
-        InputError: the stack has no season, or its plan does not hold.
+        InputError: the season's plan does not hold.
     """
     now = clock.now(stack.settings.cloud)
-    season, _, prepared = _season(stack, now)
     found = live.read(stack)
-    needs = {need.name: need for need in prepared.needs}
-    return [
-        _status(stack, found[name], name, needs.get(name), grid=prepared.grid, now=now)
-        for name in season.capacity
-        if name in found
+    scheduled: list[TargetStatus] = []
+    if stack.settings.season_file is not None:
+        season, _, prepared = _season(stack, now)
+        needs = {need.name: need for need in prepared.needs}
+        scheduled = [
+            _status(stack, found[name], name, needs.get(name), grid=prepared.grid, now=now)
+            for name in season.capacity
+            if name in found
+        ]
+    shown = {each.target for each in scheduled}
+    return scheduled + [
+        _unscheduled(stack, target, name) for name, target in found.items() if name not in shown
     ]
+
+
+def _unscheduled(stack: OpenStack, target: LiveTarget, name: str) -> TargetStatus:
+    serving = live.in_service(stack, target)
+    return TargetStatus(name, target.bounds.min, serving, None, None, None, None, None)
 
 
 WEEK_MINUTES: Final = 7 * 24 * 60

@@ -15,7 +15,7 @@ from cli.context import Context, pass_context
 def command(context: Context) -> None:
     """Show demand, floor, in service, headroom and what comes next.
 
-    Demand is what the season requires at this moment, in units; headroom is what serves beyond it.
+    Demand is what the season requires at this moment, in units; headroom is what serves beyond it. What no season schedules has neither.
     """
     from cli import verification
     from cli.stack import open_stack
@@ -37,7 +37,7 @@ def command(context: Context) -> None:
         )
         return
     if not targets:
-        render.text(f"{name} has nothing live that a season schedules: firstbell up -s {name}")
+        render.text(f"{name} has nothing live that has a capacity: firstbell up -s {name}")
         return
     render.table(
         f"{name} at {_time(now)} UTC",

@@ -48,6 +48,10 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     write(file)
     firstbell("up", "-s", "small")
     (cluster,) = clusters(firstbell)
+    # Without a season there is a floor and what serves, and no demand that anybody foresees.
+    web, database = firstbell.json("status", "-s", "small")["targets"]
+    assert (web["target"], web["scheduled_floor"], web["required"]) == ("web", 1, None)
+    assert (database["target"], database["headroom"]) == ("database", None)
 
     def preview(code: int = 0, **changes: str) -> dict[str, str]:
         write(file, **changes)
