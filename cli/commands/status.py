@@ -15,7 +15,8 @@ from cli.context import Context, pass_context
 def command(context: Context) -> None:
     """Show demand, floor, in service, headroom and what comes next.
 
-    Demand is what the season requires at this moment, in units; headroom is what serves beyond it. What no season schedules has neither.
+    Demand is what the season requires at this moment, in units; headroom is what serves beyond it.
+    What no season schedules has neither.
     """
     from cli import verification
     from cli.stack import open_stack
