@@ -310,7 +310,7 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
 
 def of_stack(stack: str, watched: Watched, settings: ObservabilitySettings) -> Sequence[Alarm]:
     """Every alarm on metrics that a stack has."""
-    found = [below_floor(stack, c, settings) for c in watched.capacities if c.watched]
+    found = [below_floor(stack, capacity, settings) for capacity in watched.alarmed]
     for name, tier in watched.tiers.items():
         found += of_tier(stack, name, tier, settings)
     found.append(of_balancer(stack, watched, settings))

@@ -12,7 +12,7 @@ publishes it; where none does, it is the least that the stack's file allows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,7 +77,7 @@ class Capacity:
     `demand`, `serving` and `floor` are expressions over the ids in `metrics`, each in numbers of
     `unit`; a floor that is a number does not move. `boot_minutes` is what a unit takes to serve,
     `floor_is` says where the floor comes from. `watched` is false where there is nothing to tell,
-    or AWS's metrics are too many for one alarm.
+    or the metrics are too many for one alarm.
     """
 
     name: str
@@ -244,11 +244,10 @@ class CacheGroup:
     scheduled_floor: Metric | None = None
     """Replicas of one shard; None where no season moves them."""
 
-    @property
-    def nodes(self) -> dict[str, pulumi.Input[str]]:
+    def nodes(self, shards: Iterable[int]) -> dict[str, pulumi.Input[str]]:
         """Every node that there may be: AWS names them by the group, the shard and a number."""
         settings, found = self.settings, dict[str, pulumi.Input[str]]()
-        for shard in range(1, settings.shards + 1):
+        for shard in shards:
             part = f"-{shard:04}" if settings.cluster_mode else ""
             for node in range(1, settings.replicas.max + 2):
                 found[f"{shard}x{node}"] = pulumi.Output.concat(self.group, f"{part}-{node:03}")
@@ -269,24 +268,39 @@ class CacheGroup:
 
     @property
     def capacity(self) -> Capacity:
+        """All shards together."""
+        return self._capacity("cache", range(1, self.settings.shards + 1))
+
+    @property
+    def alarmed(self) -> list[Capacity]:
+        """All shards together, or one by one where those are too many metrics for an alarm."""
+        together = self.capacity
+        if together.watched:
+            return [together]
+        shards = range(1, self.settings.shards + 1)
+        return [self._capacity(f"cache-shard-{shard}", [shard]) for shard in shards]
+
+    def _capacity(self, name: str, shards: Sequence[int]) -> Capacity:
         metrics: dict[str, Metric] = {}
-        for number, node in self.nodes.items():
+        nodes = self.nodes(shards)
+        for number, node in nodes.items():
             metrics[f"node{number}"] = self.metric(node, "EngineCPUUtilization", "SampleCount")
             metrics[f"cpu{number}"] = self.metric(node, "EngineCPUUtilization", "Average")
-        shards, floor = self.settings.shards, self.scheduled_floor
+        floor = self.scheduled_floor
         if floor is not None:
             metrics["least"] = floor
+        least = len(shards) * (1 + self.settings.replicas.min)
         # Of nodes that are not there yet AWS has no series, which SUM passes over.
         return Capacity(
-            name="cache",
+            name=name,
             unit="nodes",
             metrics=metrics,
             demand=f'SUM(METRICS("cpu")) / {self.cpu_target_percent:g}',
             serving='SUM(METRICS("node"))',
-            floor=f"{shards} * (1 + least)" if floor else shards * (1 + self.settings.replicas.min),
+            floor=f"{len(shards)} * (1 + least)" if floor else least,
             floor_is=SCHEDULED_FLOOR if floor else FIXED_FLOOR,
             boot_minutes=REPLICA_BOOT_MINUTES,
-            watched=len(self.nodes) + (floor is not None) <= MAX_METRICS_OF_AN_ALARM,
+            watched=len(nodes) + (floor is not None) <= MAX_METRICS_OF_AN_ALARM,
         )
 
 
@@ -314,3 +328,9 @@ class Watched:
         found += [jobs.capacity for jobs in self.jobs.values()]
         found += [self.cluster.capacity] if self.cluster.capacity else []
         return found + ([self.cache.capacity] if self.cache else [])
+
+    @property
+    def alarmed(self) -> list[Capacity]:
+        """What an alarm compares with its floor."""
+        found = [each for each in self.capacities if each.name != "cache" and each.watched]
+        return found + (self.cache.alarmed if self.cache else [])

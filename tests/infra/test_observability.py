@@ -12,8 +12,10 @@ import click
 import pytest
 
 from cli.main import root
-from infra.alarms import COMPOSITES
-from infra.measures import Metric, used
+from infra.alarms import COMPOSITES, below_floor
+from infra.measures import CacheGroup, Metric, floor_metric, used
+from infra.settings.cache import CacheSettings
+from infra.settings.observability import ObservabilitySettings
 from tests.e2e.recording_monitor import run_program
 from tests.infra.conftest import Record, Recorded
 
@@ -155,6 +157,35 @@ def test_replicas_and_cache_nodes_are_counted_by_the_samples_they_send(full: Rec
     assert alarm["metricQueries"][0]["metric"]["dimensions"]["Role"] == "READER"
     assert _expression(full, "tiny-database-below-floor") == "IF(readers < 1, 1, 0)"
     assert _expression(full, "tiny-cache-below-floor") == 'IF(SUM(METRICS("node")) < 2, 1, 0)'
+
+
+def test_a_cache_of_more_nodes_than_one_alarm_takes_is_watched_shard_by_shard() -> None:
+    """Or the largest caches would be those that nobody watches."""
+
+    def alarmed(shards: int, most: int) -> list[tuple[str, str | int, int]]:
+        settings = CacheSettings.model_validate(
+            {
+                "node_type": "cache.m7g.large",
+                "cluster_mode": True,
+                "shards": shards,
+                "replicas": {"min": 1, "max": most},
+            }
+        )
+        found = CacheGroup("tiny", settings, 60, floor_metric("tiny", "cache")).alarmed
+        alarms = [
+            below_floor("tiny", each, ObservabilitySettings.model_validate({})) for each in found
+        ]
+        return [
+            (alarm.name, each.floor, len(alarm.metrics))
+            for alarm, each in zip(alarms, found, strict=True)
+        ]
+
+    # Nine nodes and the floor are the ten metrics that AWS allows.
+    assert alarmed(3, 2) == [("cache-below-floor", "3 * (1 + least)", 10)]
+    assert alarmed(2, 4) == [
+        ("cache-shard-1-below-floor", "1 * (1 + least)", 6),
+        ("cache-shard-2-below-floor", "1 * (1 + least)", 6),
+    ]
 
 
 def test_a_night_without_any_backup_is_an_alarm_although_aws_sends_no_metric(
