@@ -7,13 +7,9 @@ a generated project under .firstbell/, AWS stacks in the project itself. No Clic
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
-import importlib
 import json
 import os
 import re
-import runpy
 import signal
 import sys
 import tempfile
@@ -26,10 +22,10 @@ from typing import Any, Final, Literal, TypeVar
 
 import psutil
 import yaml
-from pulumi import automation, log
+from pulumi import automation
 from pulumi.automation import events
 
-from cli import policy, recovery
+from cli import policy, program, recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
@@ -188,69 +184,6 @@ class _Recorder:
         return Outcome(tuple(self._changes.values()), unchanged, self._new_outputs)
 
 
-# Parts of pulumi_aws that every stack needs; each loads when it is first touched.
-_PARTS: Final = (
-    *("acm", "autoscaling", "backup", "cloudwatch", "ec2", "iam", "lb", "rds", "s3", "sns", "vpc"),
-)
-
-
-def _load() -> None:
-    # What cannot be loaded fails again in the program, and is reported there. Thousands of classes
-    # that stay for good are no work for the garbage collector: it took 40% of the loading.
-    with contextlib.suppress(Exception), _uncollected():
-        importlib.import_module("infra.composition")
-        for part in _PARTS:
-            # Asking for any name of its own makes it load.
-            getattr(importlib.import_module(f"pulumi_aws.{part}"), "Provider", None)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage is collected within, and what came to be within is left alone for good."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextlib.contextmanager
-def _silent_debug_log() -> Iterator[None]:
-    """The SDK says nothing at debug level within.
-
-    It sends four messages a resource, each a call to the engine and an event back, for a log that
-    nobody reads here; the SDK has no level to set.
-    """
-    debug = log.debug
-    log.debug = lambda *_, **__: None  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        yield
-    finally:
-        log.debug = debug
-
-
-class _Program:
-    """The Pulumi program, loaded while the engine starts and reads the state.
-
-    Loading takes about as long as a refresh of a small stack; two at once would see half-loaded
-    modules, so the program waits for it.
-    """
-
-    def __init__(self) -> None:
-        self._loading = threading.Thread(target=_load, daemon=True)
-        self._loading.start()
-
-    def __call__(self) -> None:
-        self._loading.join()
-        program()
-
-
-def program() -> None:
-    """Run infra/__main__.py as Pulumi would."""
-    runpy.run_path(str(paths.PROJECT_ROOT / "infra" / "__main__.py"), run_name="__main__")
-
-
 @dataclass(frozen=True)
 class OpenStack:
     """A stack that the engine can work on."""
@@ -290,14 +223,17 @@ class OpenStack:
     @cached_property
     def _stack(self) -> automation.Stack:
         return automation.create_or_select_stack(
-            stack_name=self.name, project_name=PROJECT, program=program, opts=self._options()
+            stack_name=self.name, project_name=PROJECT, program=program.run, opts=self._options()
         )
 
     def _existing(self) -> automation.Stack | None:
         """The stack, unless nobody has applied it yet: looking creates nothing."""
         try:
             return automation.select_stack(
-                stack_name=self.name, project_name=PROJECT, program=program, opts=self._options()
+                stack_name=self.name,
+                project_name=PROJECT,
+                program=program.run,
+                opts=self._options(),
             )
         except automation.StackNotFoundError:
             return None
@@ -309,7 +245,7 @@ class OpenStack:
             EngineError: the engine failed.
         """
         recorder = _Recorder(progress)
-        ahead = _Program()
+        ahead = program.Program()
         # A plan can hold secrets: it is read and gone.
         with tempfile.TemporaryDirectory(prefix="firstbell-") as folder:
             plan = Path(folder) / "plan.json"
@@ -396,7 +332,7 @@ class OpenStack:
     ) -> Outcome:
         recorder = recorder or _Recorder(progress, refreshing=refreshing)
         stack = self._stack
-        with _silent_debug_log():
+        with program.silent_debug_log():
             _interruptible(
                 lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors),
                 progress,

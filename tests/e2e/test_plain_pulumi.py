@@ -11,7 +11,8 @@ import yaml
 from pulumi import automation
 
 from cli.localcloud import project, server
-from cli.stack import open_stack, program
+from cli.program import run as program
+from cli.stack import open_stack
 from tests.e2e.conftest import Firstbell
 from tests.e2e.recording_monitor import UNKNOWN, run_program
 

@@ -16,6 +16,7 @@ from pulumi import automation
 
 from cli.engine import find_or_build
 from cli.localcloud import server
+from cli.program import settled
 
 REGION = "eu-north-1"
 NOW = "2026-08-01T00:00:00Z"
@@ -128,11 +129,16 @@ def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
     state = tmp_path / "state"
     state.mkdir()
     made: list[Bench] = []
+
+    async def program() -> None:
+        made[0].run()
+        await settled()
+
     name = f"t{uuid.uuid4().hex[:6]}"
     stack = automation.create_or_select_stack(
         name,
         "provider-test",
-        lambda: made[0].run(),  # noqa: PLW0108 (the bench exists only afterwards)
+        program,
         opts=automation.LocalWorkspaceOptions(
             pulumi_command=automation.PulumiCommand(root=str(root), skip_version_check=True),
             env_vars={
