@@ -6,26 +6,27 @@ clock, is recorded here; it counts as in service one boot time later.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from cli.localcloud import clock, files
-from infra import paths
+from cli.localcloud.boots import BOOT_TAG, GROUP_BOOT_MINUTES, record_path
 from infra.clock import parse
 from infra.season.scalable import SCALABLE, Scalable
 
-BOOT_TAG: Final = "firstbell:boot_minutes"
-GROUP_BOOT_MINUTES: Final = 4.0
 READER_BOOT_MINUTES: Final = 15.0
 # What AWS calls the readers that Application Auto Scaling made; it removes no others.
 OWN_READER_PREFIX: Final = "application-autoscaling-"
 OWN_READER_PROMOTION_TIER: Final = 15  # AWS gives them the last place in a failover
 # A replica of a cache joins when it has copied its primary's memory [M].
 CACHE_BOOT_MINUTES: Final = 10.0
+# A refresh's preferences where it does not say. EC2 Auto Scaling API reference, RefreshPreferences.
+MIN_HEALTHY_PERCENT: Final = 90
+MAX_HEALTHY_PERCENT: Final = 100
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -75,11 +76,6 @@ class Cluster(Fleet):
 
 class Shards(Fleet):
     """The replicas that each shard of a cache has, under a scalable target."""
-
-
-def record_path() -> Path:
-    """Where launch times are kept."""
-    return paths.local_cloud() / "in_service.json"
 
 
 def in_service(cloud: Cloud, group: str, at: datetime) -> int:
@@ -303,6 +299,85 @@ def apply_group(cloud: Cloud, group: Group) -> dict[str, datetime]:
     known = group.units
     instances = sorted(_instances(found), key=lambda unit: known.get(unit, _LAST))
     return dict(zip(instances, group.launched, strict=False))
+
+
+def refresh(
+    cloud: Cloud, group: Group, launched: Mapping[str, datetime], window: tuple[datetime, datetime]
+) -> dict[str, datetime]:
+    """Replace what an instance refresh under way replaces in a window of time.
+
+    `launched` has the launch time of each instance of the group as it is; returns what it is then.
+    Instances go in batches, one boot time after the other. Where more than 100 % may be healthy, an
+    old one goes once its successor is in service, else the successor is launched when it has gone.
+    """
+    autoscaling = cloud.client("autoscaling", group.region)
+    name = {"AutoScalingGroupName": group.name}
+    answer = autoscaling.describe_instance_refreshes(**name)["InstanceRefreshes"]
+    running = next((found for found in answer if found["Status"] == "InProgress"), None)
+    if running is None:
+        return dict(launched)
+    described = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])
+    (found,) = described["AutoScalingGroups"]
+    preferences, started = running["Preferences"], running["StartTime"]
+    wanted = _launch_template(cloud, group.region, found)
+    times = {unit: launched.get(unit, window[1]) for unit in _instances(found)}
+    outdated = [
+        instance["InstanceId"]
+        for instance in sorted(found["Instances"], key=lambda i: times[i["InstanceId"]])
+        if times[instance["InstanceId"]] <= started
+        and not (preferences.get("SkipMatching") and instance.get("LaunchTemplate") == wanted)
+    ]
+    size, ahead = _batch(found["DesiredCapacity"], preferences)
+    for launch in _batches(started, group.boot, window, ahead=ahead):
+        for old in outdated[:size]:
+            autoscaling.terminate_instance_in_auto_scaling_group(
+                InstanceId=old, ShouldDecrementDesiredCapacity=False
+            )
+            described = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])
+            units = _instances(described["AutoScalingGroups"][0])
+            times = {unit: times.get(unit, launch) for unit in units}
+        outdated = outdated[size:]
+        if not outdated:
+            break
+    return times
+
+
+def _batch(desired: int, preferences: Mapping[str, Any]) -> tuple[int, bool]:
+    """How many instances are replaced at a time, and whether the new ones come first."""
+    least = preferences.get("MinHealthyPercentage", MIN_HEALTHY_PERCENT)
+    most = preferences.get("MaxHealthyPercentage", MAX_HEALTHY_PERCENT)
+    if most > MAX_HEALTHY_PERCENT or least == most:
+        return max(1, desired * (most - MAX_HEALTHY_PERCENT) // 100), True
+    return max(1, desired - math.ceil(desired * least / 100)), False
+
+
+def _batches(
+    started: datetime, boot: timedelta, window: tuple[datetime, datetime], *, ahead: bool
+) -> Iterator[datetime]:
+    """When the new instances of each batch are launched that changes the group in the window.
+
+    The group changes when the old ones go: with the launch, or a boot after it where new ones come
+    `ahead`.
+    """
+    now, until = window
+    launch, boot = started, max(boot, timedelta(minutes=1))
+    while True:
+        change = launch + boot if ahead else launch
+        if change > until or (not ahead and change == until):
+            return
+        if change > now or (not ahead and change == now):
+            yield launch
+        launch += boot
+
+
+def _launch_template(cloud: Cloud, region: str, group: Mapping[str, Any]) -> dict[str, str]:
+    """What the group launches from, as its instances show it: with the version's number."""
+    policy = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+    named = group.get("LaunchTemplate") or policy["LaunchTemplateSpecification"]
+    versions = cloud.client("ec2", region).describe_launch_template_versions(
+        LaunchTemplateId=named["LaunchTemplateId"], Versions=[named.get("Version", "$Default")]
+    )
+    return named | {"Version": str(versions["LaunchTemplateVersions"][0]["VersionNumber"])}
 
 
 def apply_cluster(cloud: Cloud, cluster: Cluster, target: tuple[int, int]) -> dict[str, datetime]:

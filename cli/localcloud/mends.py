@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 # The name of a hosted zone that is somebody else's.
 SOMEBODYS_ZONE: Final = "."
 
+from cli.localcloud import refreshes
+
 
 @functools.cache
 def mend(service: str) -> None:
@@ -19,6 +21,8 @@ def mend(service: str) -> None:
     match service:
         case "autoscaling":
             _keep_mixed_instances_policies()
+            _launch_from_later_versions_with_user_data()
+            refreshes.mend()
         case "application-autoscaling":
             _scale_caches()
         case "monitoring":
@@ -55,6 +59,18 @@ def _keep_mixed_instances_policies() -> None:
             self.mixed_instances_policy = kept
 
     FakeAutoScalingGroup.update = keeping  # pyright: ignore[reportAttributeAccessIssue] # moto names all arguments
+
+
+def _launch_from_later_versions_with_user_data() -> None:
+    """moto reads the user data of a template's first version alone in a form that it can launch."""
+    from moto.core.types import Base64EncodedString
+    from moto.ec2.models.launch_templates import LaunchTemplateVersion
+
+    def user_data(self: LaunchTemplateVersion) -> Base64EncodedString | None:
+        given = self.data.get("UserData")
+        return Base64EncodedString(given) if isinstance(given, str) else given
+
+    LaunchTemplateVersion.user_data = property(user_data)  # pyright: ignore[reportAttributeAccessIssue] # moto's is read-only
 
 
 def _delete_automated_snapshots_with_their_cluster() -> None:

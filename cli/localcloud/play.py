@@ -116,6 +116,7 @@ def play(cloud: Cloud, now: datetime, until: datetime, progress: Progress) -> Pl
             match fleet:
                 case Group():
                     units = fleets.apply_group(cloud, fleet)
+                    units = fleets.refresh(cloud, fleet, units, (now, until))
                 case Cluster():
                     units = fleets.apply_cluster(cloud, fleet, had)
                 case Shards():

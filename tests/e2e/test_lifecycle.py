@@ -41,6 +41,29 @@ def clusters(firstbell: Firstbell) -> list[str]:
     return [cluster["DBClusterIdentifier"] for cluster in found]
 
 
+def instances(firstbell: Firstbell) -> dict[str, tuple[str, str]]:
+    """The web tier's instances with the version that they were launched with, and as targets."""
+    (group,) = firstbell.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    (arn,) = group["TargetGroupARNs"]
+    health = firstbell.client("elbv2").describe_target_health(TargetGroupArn=arn)
+    states = {
+        found["Target"]["Id"]: found["TargetHealth"]["State"]
+        for found in health["TargetHealthDescriptions"]
+    }
+    versions = {i["InstanceId"]: i["LaunchTemplate"]["Version"] for i in group["Instances"]}
+    assert states.keys() == versions.keys()
+    return {instance: (version, states[instance]) for instance, version in versions.items()}
+
+
+def refresh(firstbell: Firstbell) -> dict[str, Any]:
+    autoscaling = firstbell.client("autoscaling")
+    (group,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    (found,) = autoscaling.describe_instance_refreshes(
+        AutoScalingGroupName=group["AutoScalingGroupName"]
+    )["InstanceRefreshes"]
+    return found
+
+
 def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     firstbell: Firstbell,
 ) -> None:
@@ -87,7 +110,23 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     assert clusters(firstbell) == [cluster]
     said = firstbell("up", "-s", "small", "--allow-data-replacement", "small-databse", code=2)
     assert "did you mean small-database?" in said.stderr
+    # In the same run another image: the group's instances are replaced as the clock moves on.
+    (old,) = instances(firstbell).items()
+    assert old[1] == ("1", "initial"), "the clock stands still, so it boots"
+    write(file, name="school", image="ami-0fedcba9876543210")
     firstbell("up", "-s", "small", "--allow-data-replacement", "small-database")
+    assert refresh(firstbell)["Status"] == "InProgress"
+    assert refresh(firstbell)["Preferences"]["MaxHealthyPercentage"] == 110
+    assert tuple(instances(firstbell).items()) == (old,), "its successor boots"
+    firstbell("local", "advance", "--by", "10m")
+    assert refresh(firstbell)["Status"] == "Successful"
+    (new,) = instances(firstbell).items()
+    assert new[0] != old[0]
+    assert new[1] == ("2", "healthy")
+    ec2 = firstbell.client("ec2")
+    described = ec2.describe_instances(InstanceIds=[new[0]])["Reservations"][0]["Instances"]
+    assert described[0]["ImageId"] == "ami-0fedcba9876543210"
+
     (replaced,) = clusters(firstbell)
     assert replaced != cluster
     snapshots = firstbell.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]

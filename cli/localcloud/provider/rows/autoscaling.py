@@ -115,17 +115,9 @@ def _sync_warm_pool(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
 
 
 def _empty_group(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
-    """Scale to nothing, as pulumi-aws does, and take the targets out, which moto forgets."""
-    group = _describe_group(cloud, state["id"])
-    if group is None:
+    """Scale to nothing, as pulumi-aws does."""
+    if _describe_group(cloud, state["id"]) is None:
         return
-    targets = [{"Id": instance["InstanceId"]} for instance in group["Instances"]]
-    for arn in group.get("TargetGroupARNs", []) if targets else []:
-        try:
-            cloud.call("elbv2", "deregister_targets", TargetGroupArn=arn, Targets=targets)
-        except AwsError as error:
-            if not error.not_found:
-                raise
     cloud.call(
         "autoscaling",
         "update_auto_scaling_group",
@@ -134,6 +126,50 @@ def _empty_group(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
         MaxSize=0,
         DesiredCapacity=0,
     )
+
+
+_REFRESH_PREFERENCES: Final = {
+    "minHealthyPercentage": "MinHealthyPercentage",
+    "maxHealthyPercentage": "MaxHealthyPercentage",
+    "instanceWarmup": "InstanceWarmup",
+    "skipMatching": "SkipMatching",
+    "autoRollback": "AutoRollback",
+    "scaleInProtectedInstances": "ScaleInProtectedInstances",
+    "standbyInstances": "StandbyInstances",
+}
+
+
+def _refresh_instances(cloud: Cloud, state: Properties, _: frozenset[str]) -> None:
+    """Start an instance refresh, in the place of one that runs, as pulumi-aws does where the group
+    has one and what its instances are launched from has changed."""
+    refresh = state.get("instanceRefresh")
+    if refresh is None:
+        return
+    name = {"AutoScalingGroupName": state["id"]}
+    given = refresh.get("preferences") or {}
+    request: dict[str, Any] = name | {
+        "Strategy": refresh["strategy"],
+        "Preferences": {
+            member: given[prop]
+            for prop, member in _REFRESH_PREFERENCES.items()
+            if given.get(prop) is not None
+        },
+    }
+    if given.get("autoRollback"):
+        # AWS goes back only from a configuration that the refresh itself names.
+        group = _describe_group(cloud, state["id"]) or {}
+        request["DesiredConfiguration"] = {
+            member: group[member]
+            for member in ("LaunchTemplate", "MixedInstancesPolicy")
+            if member in group
+        }
+    try:
+        cloud.call("autoscaling", "start_instance_refresh", **request)
+    except AwsError as error:
+        if error.code != "InstanceRefreshInProgress":
+            raise
+        cloud.call("autoscaling", "cancel_instance_refresh", **name)
+        cloud.call("autoscaling", "start_instance_refresh", **request)
 
 
 _CREATED_GROUP: Final = (
@@ -159,6 +195,7 @@ GROUP: Final = Row(
         Step(props="enabledMetrics metricsGranularity", run=_sync_metrics),
         Step(props="suspendedProcesses", run=_sync_processes),
         Step(props="warmPool", run=_sync_warm_pool),
+        Step(props="launchTemplate mixedInstancesPolicy", run=_refresh_instances),
     ),
     delete=(
         Step(run=_empty_group),
@@ -186,7 +223,7 @@ GROUP: Final = Row(
     computed="desiredCapacity defaultCooldown healthCheckType availabilityZones "
     "vpcZoneIdentifiers targetGroupArns serviceLinkedRoleArn capacityRebalance "
     "availabilityZoneDistribution capacityReservationSpecification",
-    # A refresh of instances is asked for when the template changes; moto has none.
+    # A refresh of instances is asked for when the template changes; the group shows none.
     ignored="forceDelete forceDeleteWarmPool waitForCapacityTimeout minElbCapacity instanceRefresh "
     "waitForElbCapacity ignoreFailedScalingActivities metricsGranularity",
     ordered="terminationPolicies overrides",
