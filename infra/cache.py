@@ -88,7 +88,7 @@ class Cache(pulumi.ComponentResource):
                 "reader_endpoint": None if shards else group.reader_endpoint_address,
                 "port": PORT,
                 "user": USER,
-                "secret_arn": secret.arn,
+                "secret_arn": secret.secret_id,
             }
         )
         self.register_outputs({"replication_group": group.replication_group_id})

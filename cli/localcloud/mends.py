@@ -9,10 +9,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from cli.localcloud import refreshes
+
 # The name of a hosted zone that is somebody else's.
 SOMEBODYS_ZONE: Final = "."
-
-from cli.localcloud import refreshes
 
 
 @functools.cache

@@ -72,7 +72,8 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     firstbell("up", "-s", "small")
     (cluster,) = clusters(firstbell)
     # Without a season there is a floor and what serves, and no demand that anybody foresees.
-    web, database = firstbell.json("status", "-s", "small")["targets"]
+    shown = firstbell.json("status", "-s", "small")["targets"]
+    database, web = sorted(shown, key=lambda target: str(target["target"]))
     assert (web["target"], web["scheduled_floor"], web["required"]) == ("web", 1, None)
     assert (database["target"], database["headroom"]) == ("database", None)
 
