@@ -199,25 +199,28 @@ def _from_library(
     rule: Holidays, start: date, end: date, category: str, where: str
 ) -> Mapping[date, str]:
     import holidays
+    from holidays.registry import EntityLoader
 
-    supported = holidays.list_supported_countries(include_aliases=True)
-    if rule.country not in supported:
-        close = nearest(rule.country.upper(), supported)
+    # `list_supported_countries` would load all of them: a tenth of a second at every command.
+    countries = frozenset(EntityLoader.get_country_codes(include_aliases=True))
+    if rule.country not in countries:
+        close = nearest(rule.country.upper(), countries)
         raise InputError(
             f"no holidays data for country {rule.country!r}",
             where=f"{where}/country",
             fix=f"did you mean {close!r}?" if close else "write an ISO 3166 code such as SE",
         )
-    if rule.subdivision is not None and rule.subdivision not in supported[rule.country]:
-        close = nearest(rule.subdivision, supported[rule.country])
+    library = cast("Callable[..., holidays.HolidayBase]", getattr(holidays, rule.country))
+    subdivisions: tuple[str, ...] = getattr(library, "subdivisions", ())
+    if rule.subdivision is not None and rule.subdivision not in subdivisions:
+        close = nearest(rule.subdivision, subdivisions)
         raise InputError(
             f"country {rule.country} has no subdivision {rule.subdivision!r}",
             where=f"{where}/subdivision",
             fix=f"did you mean {close!r}?"
             if close
-            else f"known: {', '.join(supported[rule.country]) or 'none'}",
+            else f"known: {', '.join(subdivisions) or 'none'}",
         )
-    library = cast("Callable[..., holidays.HolidayBase]", getattr(holidays, rule.country))
     found: dict[date, str] = {}
     for year in range(start.year, end.year + 1):
         try:
