@@ -2,7 +2,8 @@
 
 A route begins at a saved moment (`new`, `soak` or `hold`) and ends where the migration rests. It is
 played once, and every state's beginning on it is saved. A cell puts one of those back, lets one
-thing go wrong there, lets the migration rest, and holds the acknowledged writes against the rows.
+thing go wrong there, lets the migration rest, and holds the acknowledged writes against the rows,
+and the acknowledged uploads against the files.
 """
 
 from __future__ import annotations
@@ -263,7 +264,7 @@ class Matrix:
         if last is None or last.data.get("code") != code:
             result.problems.append(f"its outcome is {last and last.data}")
         _writes(world, problems=result.problems)
-        world.scene.stop_load()
+        world.stop_load()
         sides = [server.open_to_applications() for server in (world.run.source, world.run.target)]
         if sorted(sides) != [False, True] and ends != "discarded":
             result.problems.append(f"open sides at the end: {sides}")
@@ -275,6 +276,10 @@ class Matrix:
             result.evidence = world.scene.evidence(world.scene.source)
         else:
             result.evidence = world.evidence()
+        on_target = ends in ("hold", "committed")
+        result.problems += world.uploads.problems(
+            world.scene.mounted if on_target else world.scene.dataroot
+        )
         if not result.evidence.clean:
             result.problems.append(f"evidence: {result.evidence.to_json()}")
 

@@ -20,6 +20,7 @@ from cli.migration.proof.scene import DATABASE, Scene, SceneOf
 from cli.migration.proof.servers import PostgresServer
 from cli.migration.proof.writer import Evidence
 from tests.matrix.proxy import Proxy
+from tests.matrix.uploads import Uploads
 
 FILES: Final = 12
 # Long enough for whatever a fault does to it: the matrix is not about the budget.
@@ -51,7 +52,11 @@ class World:
         for proxy in self.proxies:
             proxy.start()
         scene.fill(files=FILES)
-        scene.write_spec()
+        self.uploads = Uploads(
+            scene.folder / "uploads", scene.folder / "uploads.lock", scene.dataroot, scene.mounted
+        )
+        self.uploads.begin()
+        scene.write_spec(application={"kind": "moodle", **self.uploads.commands()})
         for side, server, near, far in zip(
             ("SOURCE", "TARGET"), self.servers, self.to_runner, self.to_peer, strict=True
         ):
@@ -74,6 +79,7 @@ class World:
             self.scene.proof,
             self.scene.dataroot,
             self.scene.mounted,
+            self.scene.folder / "uploads",
         ]
 
     @property
@@ -101,9 +107,15 @@ class World:
         self.run.journal.remember("window length", "10h")
 
     def start_load(self) -> None:
-        """Let writer and probes work, from where they stopped."""
+        """Let writer, uploads and probes work, from where they stopped."""
         (self.scene.proof / "stop").unlink(missing_ok=True)
         self.scene.start_load(0.01)
+        self.uploads.start()
+
+    def stop_load(self) -> None:
+        """Let them end."""
+        self.uploads.stop()
+        self.scene.stop_load()
 
     def close(self) -> None:
         """Close our own connections and files."""
@@ -117,7 +129,7 @@ class World:
     def save(self, name: str) -> None:
         """Keep this moment, with the servers shut down in good order meanwhile."""
         self.close()
-        self.scene.stop_load()
+        self.stop_load()
         self._quiet()
         for server in reversed(self.servers):
             server.stop()
@@ -129,7 +141,7 @@ class World:
     def restore(self, name: str) -> None:
         """Put a saved moment back."""
         self.close()
-        self.scene.stop_load()
+        self.stop_load()
         for server in self.servers:
             server.kill()
         for number, folder in enumerate(self.folders):
@@ -145,6 +157,7 @@ class World:
     def remove(self) -> None:
         """End everything and delete it."""
         self.close()
+        self.uploads.stop()
         self.nursery.close()
         supervisor.end(self.scene.name)
         for proxy in self.proxies:
