@@ -109,17 +109,26 @@ class Tree:
         found = source.preflight(self.name, writes=False) + target.preflight(self.name, writes=True)
         if found:
             return found
-        if (
-            isinstance(source, Folder)
-            and isinstance(target, Folder)
-            and source.root.resolve() in (target.root.resolve(), *target.root.resolve().parents)
-        ):
-            return [
-                Finding(f"files-{self.name}", "blocker", "the target lies in the source's own tree")
-            ]
-        mine = self.scan("source")
+        if isinstance(source, Folder) and isinstance(target, Folder):
+            for outer, inner, what in (
+                (source, target, "the target lies in the source's own tree"),
+                (target, source, "the source lies in the target's own tree"),
+            ):
+                if outer.contains(inner):
+                    fix = "name a folder apart from the other"
+                    return [Finding(f"files-{self.name}", "blocker", what, fix)]
+        try:
+            mine = self.scan("source")
+            theirs = self._there()
+        except FirstbellError as error:
+            detail = f"{error.what}: {error.why}" if error.why else error.what
+            fix = "let the runner read everything, as root or by a group"
+            return [Finding(f"files-{self.name}", "blocker", detail, fix)]
         found += self._names(mine)
-        found += self._disk(mine)
+        found += self._disk(mine, theirs)
+        found += self._unreadable(mine)
+        if not self.manifest.knows("target"):
+            found += self._others(mine, theirs)
         if not source.owners:
             found.append(
                 Finding(
@@ -130,6 +139,42 @@ class Tree:
                 )
             )
         return found
+
+    def _there(self) -> dict[str, Entry]:
+        """The target as it is before the first pass; its folder need not exist."""
+        target = self.places["target"]
+        if isinstance(target, Folder) and not target.root.is_dir():
+            return {}
+        return self.scan("target")
+
+    def _unreadable(self, mine: dict[str, Entry]) -> list[Finding]:
+        source = self.places["source"]
+        closed = source.unreadable(mine.values()) if isinstance(source, Folder) else []
+        if not closed:
+            return []
+        return [
+            Finding(
+                f"files-{self.name}-unreadable",
+                "blocker",
+                f"{len(closed)} files cannot be read by the runner: {', '.join(closed[:_NAMED])}",
+                "run firstbell as root, or let its group read them",
+            )
+        ]
+
+    def _others(self, mine: dict[str, Entry], theirs: dict[str, Entry]) -> list[Finding]:
+        """What stands on the target before the first pass and will never be on the source."""
+        others = [path for path in sorted(theirs) if path not in mine and not self._united(path)]
+        if not others:
+            return []
+        return [
+            Finding(
+                f"files-{self.name}-not-empty",
+                "blocker",
+                f"{len(others)} entries are on the target alone, and stop the cutover in verify:"
+                f" {', '.join(others[:_NAMED])}",
+                "name an empty folder or prefix, or remove them; nothing is ever overwritten",
+            )
+        ]
 
     def _names(self, mine: dict[str, Entry]) -> list[Finding]:
         """Names that the target cannot carry, and what it cannot keep."""
@@ -166,14 +211,12 @@ class Tree:
             " on the runner, stay on the source, and are put back there on the way back"
         )
 
-    def _disk(self, mine: dict[str, Entry]) -> list[Finding]:
+    def _disk(self, mine: dict[str, Entry], theirs: dict[str, Entry]) -> list[Finding]:
         free = self.places["target"].free_bytes()
         if free is None:
             return []
         size = sum(entry.size for entry in mine.values())
-        have = 0
-        if isinstance(place := self.places["target"], Folder) and place.root.is_dir():
-            have = sum(entry.size for entry in self.scan("target").values())
+        have = sum(entry.size for entry in theirs.values())
         if size - have <= free * 0.95:
             return []
         return [
@@ -208,9 +251,22 @@ class Tree:
         With `fenced`, nothing may change on the other side any more, and that is checked.
 
         Raises:
-            FirstbellError: something wrote to the fenced side.
+            FirstbellError: something wrote to the fenced side, or a file cannot be read or written.
             MismatchError: inside the fence, somebody else changed files on the receiving side.
+            ConnectionError: S3 is away.
         """
+        try:
+            return self._carry(to=to, fenced=fenced, stop=stop)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            raise FirstbellError(
+                f"a pass over {self.name} ended: {error.strerror or error}",
+                where=str(error.filename or self.places["target"]),
+                fix="mend it; the next pass goes on where this one ended",
+            ) from error
+
+    def _carry(self, *, to: str, fenced: bool, stop: Callable[[], None]) -> dict[str, object]:
         side: Where = "target" if to == "target" else "source"
         other: Where = "source" if side == "target" else "target"
         started, clock = time.monotonic(), self._now()

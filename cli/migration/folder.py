@@ -48,7 +48,7 @@ class Folder:
     def preflight(self, name: str, *, writes: bool) -> list[Finding]:
         """Whether the runner may use it; changes nothing."""
         found: list[Finding] = []
-        if not writes and (not self.root.is_dir() or not os.access(self.root, os.R_OK | os.X_OK)):
+        if not writes and (not self.root.is_dir() or not _may(self.root, os.R_OK | os.X_OK)):
             found.append(
                 Finding(
                     f"files-{name}",
@@ -66,7 +66,7 @@ class Folder:
                     f"mount the file system there (EFS: mount -t efs FILE_SYSTEM_ID {self.mount})",
                 )
             )
-        elif writes and not os.access(self._holder(), os.W_OK | os.X_OK):
+        elif writes and not _may(self._holder(), os.W_OK | os.X_OK):
             found.append(
                 Finding(
                     f"files-{name}",
@@ -76,6 +76,27 @@ class Folder:
                 )
             )
         return found
+
+    def unreadable(self, entries: Iterable[Entry]) -> list[str]:
+        """Files that the runner may not read; root may read all, or learns it when it reads."""
+        if self.owners:
+            return []
+        return [
+            entry.path
+            for entry in entries
+            if entry.kind == "file" and not _may(self.root / entry.path, os.R_OK)
+        ]
+
+    def contains(self, other: Folder) -> bool:
+        """Whether the other is this folder or lies in it, by whatever name."""
+        root = self.root.resolve()
+        for place in (other.root.resolve(), *other.root.resolve().parents):
+            if place == root:
+                return True
+            with suppress(OSError):
+                if place.samefile(root):
+                    return True
+        return False
 
     def _holder(self) -> Path:
         return self.root if self.root.exists() else self.root.parent
@@ -263,6 +284,11 @@ class Folder:
             place.unlink()
             return True
         return False
+
+
+def _may(path: Path, how: int) -> bool:
+    """Whether this process may, and not whoever started it."""
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _entry(item: os.DirEntry[str], path: str) -> Entry | None:

@@ -75,6 +75,10 @@ def await_runner(migration: str) -> None:
         time.sleep(_FOLLOW_SECONDS)
 
 
+def _file(migration: str) -> str:
+    return str(named.folder() / f"{migration}.yaml")
+
+
 def reach(run: Run) -> None:
     """Raises InputError when a server does not answer, or refuses our role."""
     for server in (run.source, run.target):
@@ -83,9 +87,10 @@ def reach(run: Run) -> None:
         except run.engine.away as error:
             raise InputError(
                 f"the {server.side} {server.address} does not let us in",
-                where=f"{server.side}.dsn",
+                where=f"{_file(run.journal.meta['migration'])}: {server.side}.dsn",
                 why=str(error).strip(),
-                fix="check host, port, password and pg_hba.conf from this runner",
+                fix="check host, port, password and who may sign in from this runner, then"
+                " firstbell migrate preflight",
             ) from error
 
 
@@ -117,7 +122,9 @@ def start(migration: str, accepted: Iterable[str] = ()) -> None:
     if blockers:
         raise InputError(
             "preflight found what must not be: " + "; ".join(str(each) for each in blockers),
-            fix="mend it, or accept by name what preflight lets you accept: --accept NAME",
+            where=_file(migration),
+            fix="mend it, or accept by name what preflight lets you accept: --accept NAME;"
+            " firstbell migrate preflight explains each",
         )
     journal = Journal.create(path, migration)
     journal.remember("accepted", sorted(wanted))

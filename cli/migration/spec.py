@@ -248,6 +248,8 @@ class Target(_Model):
             )
         if self.bucket is None and (self.prefix or self.endpoint or self.region):
             raise ValueError("prefix, endpoint and region belong to a bucket")
+        if self.endpoint is not None and not re.fullmatch(r"https?://[^\s/]+/?", self.endpoint):
+            raise ValueError("endpoint is written http://HOST:PORT or https://HOST")
         if self.bucket is not None and self.path:
             raise ValueError("path belongs to a mount; a bucket has a prefix")
         if self.path.startswith("/") or ".." in self.path.split("/"):
@@ -331,6 +333,22 @@ class Spec(_Model):
     gate: list[Gate] = []
     # The most WAL that a side keeps for a stalled other side before it gives the slot up.
     retained_wal: str = Field(default="64GB", pattern=r"^\d+(MB|GB|TB)$")
+
+    @model_validator(mode="after")
+    def _trees_apart(self) -> Spec:
+        """A target in another's would be missing on that one's source."""
+        for number, one in enumerate(self.files):
+            for other in self.files[number + 1 :]:
+                if one.name == other.name:
+                    raise ValueError(f"files: two trees are called {one.name}")
+                places = [f"{str(each.target).rstrip('/')}/" for each in (one, other)]
+                inner, outer = sorted((places[0], places[1]), key=len, reverse=True)
+                if inner.startswith(outer):
+                    raise ValueError(
+                        f"files: {one.name} and {other.name} go to one place, {outer}: give each"
+                        " its own"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Spec:

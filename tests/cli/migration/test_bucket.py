@@ -239,6 +239,15 @@ def test_preflight_names_a_missing_bucket_a_dead_endpoint_and_names_that_s3_cann
     assert "s3://nowhere/lms/ cannot be used" in missing.detail
     dead = make(endpoint="http://127.0.0.1:1").preflight()[0]
     assert "does not answer" in dead.detail
+    unnamed = make(bucket="Not_A Bucket!").preflight()[0]
+    assert (unnamed.severity, unnamed.name) == ("blocker", "files-data")
+    assert "Invalid bucket name" in unnamed.detail
+    s3.put_object(Bucket=BUCKET, Key="lms/theirs", Body=b"x")
+    (others,) = [f for f in make().preflight() if f.severity == "blocker"]
+    assert others.name == "files-data-not-empty"
+    assert "1 entries are on the target alone" in others.detail
+    assert others.detail.endswith(": theirs")
+    s3.delete_object(Bucket=BUCKET, Key="lms/theirs")
     (Path(os.fsdecode(os.fsencode(make().spec.source) + b"/caf\xe9"))).write_text("x")
     names = [f for f in make().preflight() if f.name == "files-data-names"]
     assert names[0].severity == "blocker"
@@ -328,6 +337,7 @@ def test_a_target_is_one_of_path_bucket_and_mount() -> None:
         ({"mount": "/m", "endpoint": "http://x"}, "belong to a bucket"),
         ({"mount": "/m", "path": "../x"}, "relative to the mount point"),
         ({"bucket": "b", "path": "x"}, "a bucket has a prefix"),
+        ({"bucket": "b", "endpoint": "nonsense"}, "endpoint is written http://HOST:PORT"),
     ):
         with pytest.raises(ValueError, match=text):
             Target.model_validate(wrong)

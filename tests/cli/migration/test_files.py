@@ -147,6 +147,84 @@ def test_what_was_deleted_waits_for_commit_and_is_not_brought_back_meanwhile(
     assert not (there(tree) / "d" / "gone").exists()
 
 
+def blockers(tree: Tree) -> dict[str, str]:
+    return {f.name: f.detail for f in tree.preflight() if f.severity == "blocker"}
+
+
+def between(tree: Tree, source: Path, target: Path) -> Tree:
+    spec = tree.spec.model_copy(update={"source": source, "target": target})
+    return Tree(spec, source.parent / f"{time.time_ns()}.db")
+
+
+def test_preflight_names_each_way_in_which_two_folders_are_one(make: Callable[..., Tree]) -> None:
+    tree = make()
+    source = tree.spec.source
+    write(source / "deep" / "f", "x")
+    (source.parent / "link").symlink_to(source)
+    assert blockers(tree) == {}
+    for target in (source, source / "deep" / "new", source.parent / "link", source.parent):
+        assert "own tree" in blockers(between(tree, source, target))["files-data"]
+    for place, text in (
+        ((source / "gone", there(tree)), "missing or not readable"),
+        ((source / "deep" / "f", there(tree)), "missing or not readable"),
+        ((source, source.parent / "no" / "such" / "place"), "cannot be written"),
+    ):
+        assert text in blockers(between(tree, *place))["files-data"]
+    with write(source / "huge", "x").open("r+b") as huge:
+        huge.truncate(8 * 10**12)  # a hole, larger than any disk of a test machine
+    assert blockers(tree).keys() == {"files-data-disk"}
+    assert "8000.00 GB are to be copied" in blockers(tree)["files-data-disk"]
+    (source / "huge").unlink()
+    write(there(tree) / "theirs", "x")
+    assert blockers(tree)["files-data-not-empty"].endswith("in verify: theirs")
+    assert not (there(tree) / "deep").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_the_runner_may_not_read_or_write_is_named_before_and_during_a_pass(
+    make: Callable[..., Tree], tmp_path: Path
+) -> None:
+    for parent in (tmp_path, *tmp_path.parents):
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    tree = make()
+    source, target = tree.spec.source, there(tree)
+    closed = write(source / "closed", "x")
+    write(source / "sub" / "f", "x")
+    target.mkdir()
+
+    def as_nobody(wanted: Path, mode: int) -> tuple[dict[str, str], str]:
+        """Preflight's blockers and a pass's error."""
+        before = wanted.stat().st_mode
+        wanted.chmod(mode)
+        tmp_path.chmod(0o777)
+        os.seteuid(65534)
+        found, said = between(tree, source, target), ""
+        try:
+            seen = blockers(found)
+            try:
+                found.carry(to="target", stop=go_on)
+            except FirstbellError as error:
+                said = str(error)
+        finally:
+            os.seteuid(0)
+            wanted.chmod(before)
+        return seen, said
+
+    target.chmod(0o777)
+    seen, said = as_nobody(closed, 0o600)
+    assert seen["files-data-unreadable"] == "1 files cannot be read by the runner: closed"
+    assert f"{closed}: a pass over data ended: Permission denied" in said
+    seen, said = as_nobody(source / "sub", 0o700)
+    assert "cannot read sub" in seen["files-data"]
+    assert "cannot read sub" in said
+    seen, said = as_nobody(source, 0o700)
+    assert "missing or not readable" in seen["files-data"]
+    seen, said = as_nobody(target, 0o755)
+    assert "cannot be written by the runner" in seen["files-data"]
+    assert "Permission denied" in said
+
+
 def test_an_unmounted_source_is_not_taken_for_an_empty_one(make: Callable[..., Tree]) -> None:
     tree = make()
     file = write(tree.spec.source / "f", "x")

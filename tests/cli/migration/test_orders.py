@@ -55,7 +55,7 @@ def test_bad_input_before_the_start_is_refused_and_changes_nothing(
     source, target = os.environ["SCENE_SOURCE"], os.environ["SCENE_TARGET"]
 
     monkeypatch.setenv("SCENE_SOURCE", source.replace(str(scene.source.port), "1"))
-    refused(firstbell("start"), "the source", "does not let us in", "refused")
+    refused(firstbell("start"), "school.yaml: source.dsn", "does not let us in", "refused")
     monkeypatch.setenv("SCENE_SOURCE", source.replace("adm1n", "wrong"))
     refused(firstbell("start"), "password authentication failed")
     monkeypatch.setenv("SCENE_SOURCE", "no connection string with hunter2")

@@ -53,6 +53,25 @@ def test_all_errors_of_a_file_are_reported_together_each_with_its_key(file: Path
     assert "HUNTER" not in text
 
 
+def test_two_trees_of_files_are_told_apart_by_name_and_place(file: Path) -> None:
+    for one, other, wrong in (
+        ("a, source: /a, target: /t/a", "a, source: /b, target: /t/b", "two trees are called a"),
+        ("a, source: /a, target: /t/a", "b, source: /b, target: /t/a", "go to one place, /t/a/"),
+        ("a, source: /a, target: /t/b/c", "b, source: /b, target: /t/b", "go to one place, /t/b/"),
+        (
+            "a, source: /a, target: {bucket: lms}",
+            "b, source: /b, target: {bucket: lms, prefix: x}",
+            "go to one place, s3://lms/",
+        ),
+    ):
+        file.write_text(f"{GOOD}\nfiles: [{{name: {one}}}, {{name: {other}}}]")
+        with pytest.raises(Problems, match=wrong):
+            spec.load(file)
+    file.write_text(f"{GOOD}\nfiles: [{{name: a, source: /a, target: /t/a}}, "
+                    "{name: b, source: /b, target: /t/ab}]")  # fmt: skip
+    assert len(spec.load(file).files) == 2
+
+
 def test_stand_ins_of_a_rehearsal_come_with_what_takes_them_back(file: Path) -> None:
     places = '\nrehearsal: {dsn: "env:R", peer_dsn: "env:R", '
     for stand_ins, wrong in (

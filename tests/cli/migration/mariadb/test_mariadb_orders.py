@@ -63,8 +63,21 @@ def test_one_migration_of_database_and_files_is_ordered_lost_adopted_reverted_an
     scene.write_spec()
     assert firstbell("cutover", "--dry-run").code == 0
 
+    # Rows compared while users write: equal, and with one that is not.
+    assert firstbell("verify").code == 0
+    scene.target.sql("UPDATE mdl_user SET mood = NULL WHERE id = 3")
+    unequal = firstbell("verify")
+    assert unequal.code == phases.MISMATCH
+    assert "mdl_user" in unequal.out + unequal.err
+    assert "(3)" in unequal.out + unequal.err
+    stopped = firstbell("cutover")
+    assert (stopped.code, "verification: 1 differences" in stopped.err) == (phases.MISMATCH, True)
+    scene.target.sql("UPDATE mdl_user SET mood = 'fine' WHERE id = 3")
+    assert firstbell("verify").code == 0
+
     # One changed byte of equal size and time inside the fence: found, and users go back.
     def spoil(found: Run) -> None:
+        refused(firstbell("pause"), "pause is not possible in verify", "firstbell migrate abort")
         kept, before = content.stat(), content.read_bytes()
         content.chmod(0o644)
         content.write_bytes(bytes([before[0] ^ 1]) + before[1:])

@@ -161,7 +161,7 @@ def test_bad_input_before_the_start_is_refused_and_changes_nothing(
             assert text in outcome.err
 
     for value, *texts in (
-        (source.replace(str(scene.source.port), "1"), "the source", "does not let us in"),
+        (source.replace(str(scene.source.port), "1"), "school.yaml: source.dsn", "not let us in"),
         (source.replace("adm1n", "wrong"), "does not let us in", "Access denied"),
         (f"mariadb://u:{HIDDEN}@/", "no usable connection string", "mariadb://USER:PASSWORD@HOST"),
         (f"postgresql://u:{HIDDEN}@h/d", "both sides are of one kind"),
@@ -170,7 +170,9 @@ def test_bad_input_before_the_start_is_refused_and_changes_nothing(
         refused(*texts)
     monkeypatch.setenv("SCENE_SOURCE", source)
     monkeypatch.setenv("SCENE_TARGET", source.replace("127.0.0.1", "localhost"))
-    refused("source and target are the same database")
+    refused("source and target are the same database", "school.yaml", "firstbell migrate preflight")
+    monkeypatch.setenv("SCENE_TARGET", target.replace("adm1n", "wrong"))
+    refused("school.yaml: target.dsn", "Access denied", "firstbell migrate preflight")
     monkeypatch.setenv("SCENE_TARGET", target)
     scene.write_spec(
         target={"dsn": "env:SCENE_TARGET", "peer_dsn": "env:SCENE_TARGET", "free_space": "1MB"}
