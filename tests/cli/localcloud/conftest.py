@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from cli.localcloud import server
+from cli.localcloud.server import LocalCloud
 
 
 def server_processes(home: Path) -> list[psutil.Process]:
@@ -30,3 +31,12 @@ def local_home(home: Path) -> Iterator[Path]:
     yield home
     server.stop()
     assert server_processes(home) == []
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A running server for the tests of a module, which leave it as they found it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTBELL_HOME", str(tmp_path_factory.mktemp("home")))
+        yield server.ensure_started()
+        server.stop()

@@ -30,14 +30,6 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTBELL_HOME", str(tmp_path_factory.mktemp("home")))
-        yield server.ensure_started()
-        server.stop()
-
-
 @pytest.fixture
 def cloud(shared: LocalCloud) -> Iterator[LocalCloud]:
     """The module's server, empty, with its clock at midnight of a Monday in August."""

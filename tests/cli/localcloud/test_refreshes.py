@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.localcloud import clock, fleets, server
+from cli.localcloud import clock, fleets
 from cli.localcloud.server import LocalCloud
 
 REGION = "eu-north-1"
@@ -67,14 +67,6 @@ class World:
     def refreshes(self) -> list[tuple[str, int, int]]:
         found = self.autoscaling.describe_instance_refreshes(**GROUP)["InstanceRefreshes"]
         return [(r["Status"], r["PercentageComplete"], r["InstancesToUpdate"]) for r in found]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRSTBELL_HOME", str(tmp_path_factory.mktemp("home")))
-        yield server.ensure_started()
-        server.stop()
 
 
 @pytest.fixture
