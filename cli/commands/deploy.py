@@ -134,12 +134,15 @@ def up(
         found.outcome,
         [*checked.warnings, *found.warnings],
         everything=everything,
-        more={
+        more=checked.to_json()
+        | {
             "repaired": [str(floor) for floor in found.repaired],
             "policy": found.controls.to_json(),
         },
     )
     if not context.json:
+        if checked.cost is not None:
+            _show_hours(checked)
         show_controls(found.controls)
     policy.refuse_applied(found.controls, stack.name)
 

@@ -16,6 +16,13 @@ config:
     tiers: {{{tier}: {{min: 1, image: {image}, instance_types: [{instance}, m5.large]}}}}
     database: {{version: "{version}", instance_class: {klass}, name: {name}}}
 """
+PRICES = """
+version: 1
+currency: USD
+prices:
+  - {region: eu-north-1, item: m7i.large, per_hour: 0.5, source: a test, date: 2026-07-01}
+  - {region: eu-north-1, item: db.r6g.large, per_hour: 0.25, source: a test, date: 2026-07-01}
+"""
 DEFAULTS = {
     "zones": "2",
     "cidr": "10.20.0.0/16",
@@ -69,7 +76,11 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
 ) -> None:
     file = firstbell.stacks / "Pulumi.small.yaml"
     write(file)
-    firstbell("up", "-s", "small")
+    prices = firstbell.stacks / "prices.yaml"
+    prices.write_text(PRICES)
+    cost = firstbell.json("up", "-s", "small", "--prices", str(prices))["cost_a_month"]
+    # One instance and a writer with its replica, 730 hours each; amounts invented.
+    assert (cost["scheduled"], cost["unpriced"]) == (730 * (0.5 + 2 * 0.25), [])
     (cluster,) = clusters(firstbell)
     # Without a season there is a floor and what serves, and no demand that anybody foresees.
     shown = firstbell.json("status", "-s", "small")["targets"]
