@@ -83,12 +83,14 @@ def actions(firstbell: Firstbell, stack: str, names: list[str]) -> dict[str, lis
 
 
 def schedules(firstbell: Firstbell) -> list[dict[str, Any]]:
-    """What EventBridge Scheduler is to call."""
+    """The reservations that EventBridge Scheduler is to call for; it publishes floors as well."""
     scheduler = firstbell.client("scheduler")
     return [
-        scheduler.get_schedule(Name=listed["Name"])
+        schedule
         for page in scheduler.get_paginator("list_schedules").paginate()
         for listed in page["Schedules"]
+        for schedule in (scheduler.get_schedule(Name=listed["Name"]),)
+        if schedule["Target"]["Arn"].endswith(":modifyCapacityReservation")
     ]
 
 
@@ -145,6 +147,7 @@ MADE = (
     ("rds", "describe_db_proxies", "DBProxies"),
     ("s3", "list_buckets", "Buckets"),
     ("scheduler", "list_schedules", "Schedules"),
+    ("stepfunctions", "list_state_machines", "stateMachines"),
     ("secretsmanager", "list_secrets", "SecretList"),
     ("sqs", "list_queues", "QueueUrls"),
 )
