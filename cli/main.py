@@ -22,7 +22,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "drift": ("cli.commands.deploy:drift", "Show what differs between the cloud and the stack."),
     "destroy": ("cli.commands.deploy:destroy", "Remove the stack's resources."),
     "outputs": ("cli.commands.deploy:outputs", "Print the stack's outputs."),
-    "status": ("cli.commands.status:command", "Show floor, capacity, next change and next peak."),
+    "status": (
+        "cli.commands.status:command",
+        "Show demand, floor, in service, headroom and what comes next.",
+    ),
     "season": ("cli.commands.season:command", "Plan, show and verify the season's schedule."),
     "policy": (
         "cli.commands.policy:command",
