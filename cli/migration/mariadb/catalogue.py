@@ -7,7 +7,7 @@ compared with the same side's own lines at the end of `copy`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final
 
 from cli.migration.engine import Difference, Lines
@@ -72,6 +72,34 @@ _GRANTS: Final = (
     "SELECT CONCAT('''', User, '''@''', Host, ''' on ', LOWER(Routine_type), ' ', Routine_name),"
     " Proc_priv FROM mysql.procs_priv WHERE Db = %s AND User NOT LIKE 'firstbell\\_%%'",
 )
+
+
+def both(source: Server, target: Server) -> tuple[Lines, Lines]:
+    """Portable lines of both sides, without privileges that only one of them has.
+
+    ALL PRIVILEGES is more on a newer server (11.3 added SHOW CREATE ROUTINE).
+    """
+    known = [
+        {str(name).upper() for (name, *_) in side.rows("SHOW PRIVILEGES")}
+        for side in (source, target)
+    ]
+    return (
+        without_privileges(portable(source), known[0] - known[1]),
+        without_privileges(portable(target), known[1] - known[0]),
+    )
+
+
+def without_privileges(lines: Lines, unknown: Set[str]) -> Lines:
+    """Lines whose grants name none of these privileges; a grant of nothing else is left out."""
+    kept: Lines = {}
+    for (kind, name), text in lines.items():
+        if kind != "grant" or not unknown:
+            kept[kind, name] = text
+            continue
+        given = [each for each in text.split(",") if each.rstrip("+") not in unknown]
+        if given:
+            kept[kind, name] = ",".join(given)
+    return kept
 
 
 def portable(server: Server) -> Lines:

@@ -107,7 +107,8 @@ class OwnServer:
     def configure(
         self, to: Connection, start: Position | None, standing: Position
     ) -> list[Statement]:
-        encrypted = ""
+        # Said either way: from 11.4 on a subscriber asks for TLS unless it is told not to.
+        encrypted = ", MASTER_SSL = 0"
         if to.ssl_ca is not None:
             encrypted = f", MASTER_SSL = 1, MASTER_SSL_CA = {literal(to.ssl_ca)}"
         move = [] if start is None else [f"SET GLOBAL gtid_slave_pos = {literal(str(start))}"]

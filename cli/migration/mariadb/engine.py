@@ -98,9 +98,7 @@ class MariaDbEngine(Pair[Server]):
         behind = self._target.cannot_grant(self._source)
         return [
             each
-            for each in differences(
-                catalogue.portable(self._source), catalogue.portable(self._target)
-            )
+            for each in differences(*catalogue.both(self._source, self._target))
             if each.kind not in ("account", "role", "grant")
             or not (
                 (each.kind != "grant" and each.source is None)

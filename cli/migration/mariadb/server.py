@@ -301,8 +301,9 @@ class Server(BaseServer):
         given = ["--no-defaults", f"--host={self.dsn.host}", f"--port={self.dsn.port}"]
         given += [f"--user={self.dsn.user}", "--protocol=TCP", "--default-character-set=utf8mb4"]
         if self.dsn.ssl_ca is not None:
-            given += [f"--ssl-ca={self.dsn.ssl_ca}", "--ssl-verify-server-cert"]
-        return given
+            return [*given, f"--ssl-ca={self.dsn.ssl_ca}", "--ssl-verify-server-cert"]
+        # From 11.4 on a client asks for TLS unless it is told not to.
+        return [*given, "--skip-ssl"]
 
     def rights(self) -> set[str]:
         """What our account may do on the whole server."""

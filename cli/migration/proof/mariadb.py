@@ -52,8 +52,11 @@ performance_schema = OFF
 """
 
 
-def program(name: str) -> Path | None:
-    """One of MariaDB's programs, or None when it is not here."""
+def program(name: str, home: Path | None = None) -> Path | None:
+    """One of MariaDB's programs, or None when it is not here; `home` holds another version's."""
+    if home is not None:
+        places = (home / folder / name for folder in ("bin", "scripts"))
+        return next((place for place in places if place.exists()), None)
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_PLACES)))
     return Path(found) if found else None
 
@@ -71,9 +74,11 @@ class MariaDbServer:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    # Another version's folder than Debian's.
+    home: Path | None = None
 
     @classmethod
-    def create(cls, number: int, *, conf: str = "") -> MariaDbServer:
+    def create(cls, number: int, *, conf: str = "", home: Path | None = None) -> MariaDbServer:
         """Initialise a data directory and start it; `number` is server id and GTID domain.
 
         Raises:
@@ -81,7 +86,9 @@ class MariaDbServer:
         """
         if not installed():
             raise InputError("no MariaDB on this machine", fix="apt-get install mariadb-server")
-        server = cls(number, Path(tempfile.mkdtemp(prefix="firstbell-maria-")), free_port())
+        server = cls(
+            number, Path(tempfile.mkdtemp(prefix="firstbell-maria-")), free_port(), home=home
+        )
         server.folder.chmod(0o711)
         (server.folder / "tmp").mkdir()
         if os.geteuid() == 0:
@@ -91,7 +98,7 @@ class MariaDbServer:
         done = subprocess.run(
             [
                 *as_nobody(),
-                str(program("mariadb-install-db")),
+                str(program("mariadb-install-db", home)),
                 f"--defaults-file={server.option_file}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
@@ -117,17 +124,21 @@ class MariaDbServer:
 
     def configure(self, conf: str = "") -> None:
         """Write the option file; what stands later in it wins."""
+        basedir = "" if self.home is None else f"basedir = {self.home}\n"
         self.option_file.write_text(
             f"{_CONF}port = {self.port}\nserver_id = {self.number}\n"
             f"gtid_domain_id = {self.number}\ndatadir = {self.folder / 'data'}\n"
             f"socket = {self.folder / 'socket'}\npid_file = {self.folder / 'pid'}\n"
-            f"tmpdir = {self.folder / 'tmp'}\n{conf}"
+            f"tmpdir = {self.folder / 'tmp'}\n{basedir}{conf}"
         )
 
     def copy(self, number: int) -> MariaDbServer:
         """A server of its own from this one's stopped data directory."""
         other = MariaDbServer(
-            number, Path(tempfile.mkdtemp(prefix="firstbell-maria-")), free_port()
+            number,
+            Path(tempfile.mkdtemp(prefix="firstbell-maria-")),
+            free_port(),
+            home=self.home,
         )
         other.folder.rmdir()
         shutil.copytree(self.folder, other.folder, ignore=shutil.ignore_patterns("socket", "log"))
@@ -185,7 +196,11 @@ class MariaDbServer:
         """Start and wait until connections are taken."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*as_nobody(), str(program("mariadbd")), f"--defaults-file={self.option_file}"],
+                [
+                    *as_nobody(),
+                    str(program("mariadbd", self.home)),
+                    f"--defaults-file={self.option_file}",
+                ],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
