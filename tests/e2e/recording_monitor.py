@@ -33,6 +33,7 @@ from cli.localcloud.provider.schema import schema_of
 from infra.paths import PROJECT_ROOT
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+CERTIFICATE = "aws:acm/certificate:Certificate"
 ZONES = ["eu-north-1a", "eu-north-1b", "eu-north-1c"]
 PASSWORD = "a-password-that-nobody-may-see"
 # What AWS answers to the functions that the program calls.
@@ -82,6 +83,20 @@ def sample(tree: Any, text: str) -> Any:
             return {}
         case _:
             return {key: sample(inner, f"{text}-{key}") for key, inner in tree.items()}
+
+
+def proofs(certificate: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The record by which each name of a certificate is proven, as ACM lists them."""
+    names = [certificate["domainName"], *(certificate.get("subjectAlternativeNames") or ())]
+    return [
+        {
+            "domainName": name,
+            "resourceRecordName": f"_proof.{name}",
+            "resourceRecordType": "CNAME",
+            "resourceRecordValue": "_proof.acm-validations.aws",
+        }
+        for name in dict.fromkeys(names)
+    ]
 
 
 @dataclass(frozen=True)
@@ -152,6 +167,9 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
                     f"123456789012:{request.name}"
                 }
             )
+            if request.type == CERTIFICATE:
+                inputs = json_format.MessageToDict(request.object)
+                answer.object.update({"domainValidationOptions": proofs(inputs)})
         return answer
 
     def RegisterResourceOutputs(  # noqa: N802
