@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ class Recorded:
 
 
 Record = Callable[..., Recorded]
+# What was recorded in this process, by its settings: a run takes seconds, many ask for the same.
+_RECORDED: dict[str, Recorded] = {}
 
 
 @pytest.fixture
@@ -44,6 +47,9 @@ def record(stacks: Path, home: Path) -> Record:
     """Records the program of a stack `tiny` with these settings under `firstbell:platform`."""
 
     def run(**platform: Any) -> Recorded:
+        key = json.dumps(platform, sort_keys=True)
+        if key in _RECORDED:
+            return _RECORDED[key]
         recording, finished = run_program(
             "tiny",
             {
@@ -53,6 +59,7 @@ def record(stacks: Path, home: Path) -> Record:
             {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(stacks)},
         )
         assert finished.returncode == 0, finished.stderr
-        return Recorded(recording)
+        _RECORDED[key] = Recorded(recording)
+        return _RECORDED[key]
 
     return run
