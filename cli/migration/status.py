@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -24,6 +23,7 @@ from cli.migration.phases import (
     START,
     TIMED,
 )
+from infra.errors import InputError
 
 if TYPE_CHECKING:
     from cli.migration.engine import Server
@@ -44,6 +44,8 @@ class Status:
     direction: str
     attempt: int
     writable: dict[str, bool] | None
+    # Why `writable` is not known, one part a side; empty when it is.
+    unanswered: str
     runner_alive: bool
     seconds_left: float | None
     latest_finish: str | None
@@ -58,7 +60,7 @@ class Status:
     def first_line(self) -> str:
         """Who can write, time left, what happens next if nobody acts, the next command."""
         if self.writable is None:
-            who = "unknown who can write (a database does not answer)"
+            who = f"unknown who can write ({self.unanswered})"
         else:
             open_sides = [side for side, open_ in self.writable.items() if open_]
             who = f"{' and '.join(open_sides) or 'nobody'} can write"
@@ -73,16 +75,21 @@ class Status:
 
 
 def read(migration: str, journal: Journal, *, now: datetime | None = None) -> Status:
-    """Look; changes nothing."""
+    """Look; changes nothing.
+
+    Raises:
+        InputError: the migration's file, a reference in it or a server it leads to is not usable.
+    """
     moment = now or datetime.now(UTC)
     current = journal.current
     alive = locks.alive(migration)
     seen = journal.progress()
     writable: dict[str, bool] | None = None
+    unanswered = ""
     if alive and "writable" in seen and moment - seen["writable"][0] < _FRESH:
         writable = cast("dict[str, bool]", seen["writable"][1])
     elif current.state not in FINAL:
-        writable = _ask(migration)
+        writable, unanswered = _ask(migration)
     elif current.state == "committed":
         writable = {"source": False, "target": True}
     else:
@@ -98,6 +105,7 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
         current.direction,
         current.attempt,
         writable,
+        unanswered,
         alive,
         left,
         latest,
@@ -116,21 +124,23 @@ def read(migration: str, journal: Journal, *, now: datetime | None = None) -> St
     )
 
 
-def _ask(migration: str) -> dict[str, bool] | None:
-    """Ask both databases at once; None when one does not answer in time.
+def _ask(migration: str) -> tuple[dict[str, bool] | None, str]:
+    """Ask both databases at once; None and the reason when one gives no answer in time.
 
     Raises:
-        InputError: the migration's file or a reference in it is not usable.
+        InputError: the migration's file, a reference in it or a server it leads to is not usable.
     """
     from cli.migration import engines
 
     answers: dict[str, bool] = {}
+    failures: dict[str, Exception] = {}
 
     def ask(server: Server) -> None:
-        # Whatever it is that a server or its driver says: it did not answer.
-        with suppress(Exception):
+        try:
             answers[server.side] = server.open_to_applications()
             server.close()
+        except Exception as error:
+            failures[server.side] = error
 
     sides = engines.sides(migration)
     threads = [threading.Thread(target=ask, args=(each,), daemon=True) for each in sides]
@@ -139,8 +149,22 @@ def _ask(migration: str) -> dict[str, bool] | None:
     deadline = time.monotonic() + _ANSWER_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    found = {each.side: answers[each.side] for each in sides if each.side in answers}
-    return found if len(found) == len(sides) else None
+    missing = [each.side for each in sides if each.side not in answers]
+    for side in missing:
+        if isinstance(error := failures.get(side), InputError):
+            raise error
+    if missing:
+        return None, "; ".join(_why(side, failures.get(side)) for side in missing)
+    return {each.side: answers[each.side] for each in sides}, ""
+
+
+def _why(side: str, error: Exception | None) -> str:
+    """What a side's driver said, in one line; drivers name accounts and files, never a password."""
+    said = str(error.args[-1] if error.args else "").strip() if error is not None else ""
+    if isinstance(error, OSError):
+        said = str(error)
+    line = said.partition("\n")[0] or (type(error).__name__ if error is not None else "")
+    return f"the {side} does not answer" + (f": {line}" if line else "")
 
 
 def _deadline(

@@ -127,9 +127,6 @@ class Server(BaseServer):
         self, *, user: str | None = None, password: str | None = None
     ) -> pymysql.Connection[Cursor]:
         """A new autocommit connection; as ourselves with pinned settings and a mark of ours."""
-        context = None
-        if self.dsn.ssl_ca is not None:
-            context = ssl.create_default_context(cafile=self.dsn.ssl_ca)
         ours = user is None
         conn = pymysql.connect(
             host=self.dsn.host,
@@ -141,7 +138,7 @@ class Server(BaseServer):
             autocommit=True,
             connect_timeout=self.connect_seconds,
             read_timeout=_READ_SECONDS if ours else self.connect_seconds,
-            ssl=context,
+            ssl=self._trusted(),
         )
         if ours:
             # MySQL would refuse our settings with a riddle.
@@ -159,6 +156,20 @@ class Server(BaseServer):
                 # How our own sessions are told from others of the same account.
                 cursor.execute("SELECT GET_LOCK(CONCAT('firstbell ', CONNECTION_ID()), 0)")
         return conn
+
+    def _trusted(self) -> ssl.SSLContext | None:
+        """Whose certificates are trusted; None without TLS."""
+        if self.dsn.ssl_ca is None:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.dsn.ssl_ca)
+        except OSError as error:
+            raise InputError(
+                f"ssl_ca={self.dsn.ssl_ca} of the {self.side} cannot be used",
+                where=self.address,
+                why=str(error),
+                fix="name a readable file of PEM certificates",
+            ) from error
 
     def _leave_the_log(self, cursor: Cursor) -> None:
         """Find out what kind of server it is, once, and keep the session off the binary log."""
