@@ -117,13 +117,15 @@ class Tree:
                 if outer.contains(inner):
                     fix = "name a folder apart from the other"
                     return [Finding(f"files-{self.name}", "blocker", what, fix)]
-        try:
-            mine = self.scan("source")
-            theirs = self._there()
-        except FirstbellError as error:
-            detail = f"{error.what}: {error.why}" if error.why else error.what
-            fix = "let the runner read everything, as root or by a group"
-            return [Finding(f"files-{self.name}", "blocker", detail, fix)]
+        trees: dict[Where, dict[str, Entry]] = {}
+        for side, look in (("source", lambda: self.scan("source")), ("target", self._there)):
+            try:
+                trees[side] = look()
+            except (FirstbellError, OSError) as error:
+                found.append(self._no_scan(side, error))
+        if found:
+            return found
+        mine, theirs = trees["source"], trees["target"]
         found += self._names(mine)
         found += self._disk(mine, theirs)
         found += self._unreadable(mine)
@@ -139,6 +141,14 @@ class Tree:
                 )
             )
         return found
+
+    def _no_scan(self, side: Where, error: FirstbellError | OSError) -> Finding:
+        """Why the entries of a side are not known; OSError when S3 is away or a folder just went."""
+        detail, fix = str(error), f"wait until {self.places[side]} answers, then look again"
+        if isinstance(error, FirstbellError):
+            detail = f"{error.what}: {error.why}" if error.why else error.what
+            fix = error.fix or "let the runner read everything, as root or by a group"
+        return Finding(f"files-{self.name}", "blocker", f"on the {side}: {detail}", fix)
 
     def _there(self) -> dict[str, Entry]:
         """The target as it is before the first pass; its folder need not exist."""

@@ -227,6 +227,9 @@ def test_keys_that_would_leave_the_tree_are_refused(
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
     with pytest.raises(FirstbellError, match="'both'"):
         tree.carry(to="source", stop=go_on)
+    (found,) = tree.preflight()
+    assert found.detail.startswith("on the target: 1 keys are no files below a folder: 'both'")
+    assert found.fix == "rename or delete them, or use another prefix"
 
 
 def test_preflight_names_a_missing_bucket_a_dead_endpoint_and_names_that_s3_cannot_carry(

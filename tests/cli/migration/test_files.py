@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.migration.entries import Entry
 from cli.migration.files import Tree
+from cli.migration.folder import Folder
 from cli.migration.proof.scene import make_dataroot
 from cli.migration.spec import Files
 from infra.errors import FirstbellError, MismatchError
@@ -180,6 +182,27 @@ def test_preflight_names_each_way_in_which_two_folders_are_one(make: Callable[..
     assert not (there(tree) / "deep").exists()
 
 
+class Away(Folder):
+    """A place that went away after its first look."""
+
+    def scan(self, left_out: Callable[[str, str], bool]) -> dict[str, Entry]:
+        raise ConnectionError(f"{self} does not answer")
+
+
+def test_preflight_says_which_side_cannot_be_scanned_and_goes_on_when_it_is_away(
+    make: Callable[..., Tree],
+) -> None:
+    tree = make()
+    there(tree).mkdir()
+    tree.places["target"] = Away(there(tree))
+    (found,) = tree.preflight()
+    assert (found.name, found.severity) == ("files-data", "blocker")
+    assert found.detail == f"on the target: {there(tree)} does not answer"
+    assert found.fix == f"wait until {there(tree)} answers, then look again"
+    tree.places["source"] = Away(tree.spec.source)
+    assert [each.detail[:13] for each in tree.preflight()] == ["on the source", "on the target"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_what_the_runner_may_not_read_or_write_is_named_before_and_during_a_pass(
     make: Callable[..., Tree], tmp_path: Path
@@ -216,7 +239,7 @@ def test_what_the_runner_may_not_read_or_write_is_named_before_and_during_a_pass
     assert seen["files-data-unreadable"] == "1 files cannot be read by the runner: closed"
     assert f"{closed}: a pass over data ended: Permission denied" in said
     seen, said = as_nobody(source / "sub", 0o700)
-    assert "cannot read sub" in seen["files-data"]
+    assert "on the source: cannot read sub" in seen["files-data"]
     assert "cannot read sub" in said
     seen, said = as_nobody(source, 0o700)
     assert "missing or not readable" in seen["files-data"]
