@@ -111,9 +111,9 @@ def _row_hash(columns: Sequence[_Column]) -> str:
         if column.kind == "float":
             value = f"CAST({name} AS DOUBLE)"
         elif column.kind in _GEOMETRIES:
-            value, told = f"SHA1(ST_AsBinary({name}))", False
-        elif column.longest is not None and column.longest > _LONGEST_BYTES:
-            value = f"IF(LENGTH({name}) > {_LONGEST_BYTES}, SHA1({name}), {value})"
+            value, told = _geometry(name), False
+        else:
+            value = _shortened(value, column)
         if told:
             # A NULL value is left out by CONCAT_WS; its length says so.
             lengths.append(_or_empty(f"LENGTH({name})", column))
@@ -125,15 +125,29 @@ def _row_hash(columns: Sequence[_Column]) -> str:
     return f"CAST(CONV(LEFT(SHA1({text}), 16), 16, 10) AS UNSIGNED)"
 
 
+def _geometry(name: str) -> str:
+    """A geometry's text: ST_AsBinary leaves out what its numbers mean, which is its SRID."""
+    return f"CONCAT(ST_SRID({name}), ':', SHA1(ST_AsBinary({name})))"
+
+
+def _shortened(value: str, column: _Column) -> str:
+    if column.longest is None or column.longest <= _LONGEST_BYTES:
+        return value
+    return f"IF(LENGTH({column.name}) > {_LONGEST_BYTES}, SHA1({column.name}), {value})"
+
+
 def _or_empty(text: str, column: _Column) -> str:
     return f"IFNULL({text}, '')" if column.nullable else text
 
 
 def sum_table(server: Server, table: str, condition: str = "") -> Sum:
     """Count and sum of one table (quoted name), or of a range of it, read in one statement."""
-    row_hash = _row_hash(_columns(server, table))
+    return _summed(server, _Part(table, condition), _row_hash(_columns(server, table)))
+
+
+def _summed(server: Server, part: _Part, row_hash: str) -> Sum:
     rows, total = server.rows(
-        f"SELECT COUNT(*), COALESCE(SUM({row_hash}), 0) FROM {table} {condition}"
+        f"SELECT COUNT(*), COALESCE(SUM({row_hash}), 0) FROM {part.table} {part.condition}"
     )[0]
     return Sum(int(rows), str(total))
 
@@ -163,7 +177,9 @@ def _parts(server: Server, tables: Sequence[str], connections: int) -> list[_Par
 
 def ranges(server: Server, table: str, wanted: int) -> list[str]:
     """Conditions that share a table out by its primary key, when that begins with a number."""
-    keys = key_columns(server, table, primary=True) if wanted > 1 else []
+    if wanted == 1:
+        return [""]
+    keys = key_columns(server, table, primary=True)
     numbers = {each.name for each in _columns(server, table) if each.kind in _WHOLE_NUMBERS}
     if not keys or (key := keys[0]) not in numbers:
         return [""]
@@ -198,10 +214,19 @@ def sum_tables(
     stop: Callable[[], None] = lambda: None,
 ) -> dict[str, tuple[Sum, Sum]]:
     """Sum every table on both sides at the same time; `stop` is called meanwhile and may raise."""
+    # Asked once a table and side, not for every range, and not before its turn: DDL goes on.
+    hashes = dict[tuple[str, str], str]()
+
+    def sum_part(server: Server, part: _Part) -> Sum:
+        asked = (server.side, part.table)
+        if asked not in hashes:
+            hashes[asked] = _row_hash(_columns(server, part.table))
+        return _summed(server, part, hashes[asked])
+
     found = on_both(
         (source, target),
         _parts(source, tables, connections),
-        lambda server, part: sum_table(server, part.table, part.condition),
+        sum_part,
         clone=Server.clone,
         connections=connections,
         progress=told(source.side, progress, lambda part: part.table),
@@ -226,12 +251,21 @@ def key_columns(server: Server, table: str, *, primary: bool = False) -> list[st
     return names or [column.name for column in _columns(server, table)]
 
 
+def _key_part(column: _Column) -> str:
+    """A column in the text that tells rows apart, where any may stand when there is no key."""
+    geometry = column.kind in _GEOMETRIES
+    text = _geometry(column.name) if geometry else _shortened(column.name, column)
+    return f"IFNULL({text}, 'NULL')"
+
+
 def differing_rows(source: Server, target: Server, table: str) -> Differing:
     """Rows that are not equal: key text -> (hash on the source, hash on the target)."""
-    row_hash = _row_hash(_columns(source, table))
-    parts = ", ".join(f"IFNULL({name}, 'NULL')" for name in key_columns(source, table))
+    columns = {column.name: column for column in _columns(source, table)}
+    row_hash = _row_hash(list(columns.values()))
+    parts = ", ".join(_key_part(columns[name]) for name in key_columns(source, table))
     key = f"CONCAT('(', CONCAT_WS(',', {parts}), ')')"
-    bucket = f"CRC32({key}) MOD {BUCKETS}"
+    # CONCAT answers NULL beyond max_allowed_packet.
+    bucket = f"IFNULL(CRC32({key}) MOD {BUCKETS}, 0)"
 
     def buckets(side: Server) -> list[Any]:
         return side.rows(f"SELECT {bucket}, COUNT(*), SUM({row_hash}) FROM {table} GROUP BY 1")
