@@ -90,13 +90,16 @@ def both(source: Server, target: Server) -> tuple[Lines, Lines]:
 
 
 def without_privileges(lines: Lines, unknown: Set[str]) -> Lines:
-    """Lines whose grants name none of these privileges; a grant of nothing else is left out."""
+    """Lines whose grants name none of these privileges; a grant of nothing else is left out.
+
+    `unknown` is in upper case; mysql.procs_priv has its privileges in mixed case.
+    """
     kept: Lines = {}
     for (kind, name), text in lines.items():
         if kind != "grant" or not unknown:
             kept[kind, name] = text
             continue
-        given = [each for each in text.split(",") if each.rstrip("+") not in unknown]
+        given = [each for each in text.split(",") if each.rstrip("+").upper() not in unknown]
         if given:
             kept[kind, name] = ",".join(given)
     return kept

@@ -39,11 +39,13 @@ def test_a_privilege_that_only_the_newer_server_has_is_no_difference() -> None:
     lines = {
         ("grant", "'lms'@'%'"): "SELECT+,SHOW CREATE ROUTINE+,UPDATE+",
         ("grant", "'crew'@'%'"): "SHOW CREATE ROUTINE",
+        ("grant", "'lms'@'%' on procedure p"): "Execute,Show Create Routine",
         ("table", "SHOW CREATE ROUTINE"): "InnoDB",
     }
     kept = catalogue.without_privileges(lines, {"SHOW CREATE ROUTINE"})
     assert kept == {
         ("grant", "'lms'@'%'"): "SELECT+,UPDATE+",
+        ("grant", "'lms'@'%' on procedure p"): "Execute",
         ("table", "SHOW CREATE ROUTINE"): "InnoDB",
     }
     # Known-bad twin: what both servers know stays different.
