@@ -143,7 +143,7 @@ class Tree:
         return found
 
     def _no_scan(self, side: Where, error: FirstbellError | OSError) -> Finding:
-        """Why the entries of a side are not known; OSError when S3 is away or a folder just went."""
+        """Why the entries of a side are not known; S3 may be away, a folder gone."""
         detail, fix = str(error), f"wait until {self.places[side]} answers, then look again"
         if isinstance(error, FirstbellError):
             detail = f"{error.what}: {error.why}" if error.why else error.what

@@ -6,6 +6,8 @@ account that does not exist, because only the server itself can tell whether it 
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -49,6 +51,7 @@ def inspect(run: Run, source: Server, target: Server) -> Iterator[Finding]:
     for server, other in ((source, target), (target, source)):
         yield from _server(server)
         if not run.rehearsing:
+            yield from unencrypted(server)
             yield from _accounts(server)
         yield from _network(server, other)
     yield from _source(source)
@@ -259,6 +262,36 @@ def _accounts(server: Server) -> Iterator[Finding]:
             f"{server.user} is the only account with SUPER on the {side}",
             "create a second one, so that nobody is locked out when ours is lost",
         )
+
+
+def unencrypted(server: Server) -> Iterator[Finding]:
+    """Ways to a server over public addresses that no ssl_ca protects."""
+    ways = {
+        f"{of} ({address.host})": key
+        for key, of, address in (
+            ("dsn", "from this runner", server.dsn),
+            ("peer_dsn", "from the other side", server.peer),
+        )
+        if address.ssl_ca is None and _is_public(address.host)
+    }
+    if ways:
+        yield Finding(
+            f"unencrypted-{server.side}",
+            "accept",
+            f"the {server.side} is reached without TLS over public addresses,"
+            f" {' and '.join(ways)}: rows can be read and changed on the way",
+            f"add ?ssl_ca=FILE to {' and '.join(ways.values())} of the {server.side}, or go through"
+            " a VPN or a tunnel",
+        )
+
+
+def _is_public(host: str) -> bool:
+    """Whether a host has an address of the public internet, as this runner resolves it."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return False  # a name that this runner does not know is no public one
+    return any(ipaddress.ip_address(str(address[0])).is_global for *_, address in found)
 
 
 def _network(subscriber: Server, publisher: Server) -> Iterator[Finding]:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from cli.migration import orders
+from cli.migration.engine import Finding
 from cli.migration.journal import root
+from cli.migration.mariadb import preflight
+from cli.migration.mariadb.server import Address, Server
 from cli.migration.proof.mariadb import MariaDbScene
 from cli.migration.proof.scene import DATABASE
 from cli.migration.proof.servers import ADMIN
@@ -189,3 +192,19 @@ def test_bad_input_before_the_start_is_refused_and_changes_nothing(
     assert not root(scene.name).joinpath("journal.db").exists()
     for server in (scene.source, scene.target):
         assert server.one("SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'firstb%'") == 0
+
+
+def test_a_way_over_public_addresses_without_tls_is_to_be_accepted() -> None:
+    def found(dsn: str, peer: str, ca: str | None = None) -> list[Finding]:
+        one, other = (Address(host, 3306, "u", "lms", "p", ca) for host in (dsn, peer))
+        return list(preflight.unencrypted(Server("target", one, other, "school")))
+
+    (both,) = found("1.1.1.1", "2606:4700:4700::1111")
+    assert (both.name, both.severity) == ("unencrypted-target", "accept")
+    assert "from this runner (1.1.1.1) and from the other side (2606:" in both.detail
+    assert "?ssl_ca=FILE to dsn and peer_dsn of the target" in both.fix
+    (one,) = found("localhost", "1.1.1.1")
+    assert "?ssl_ca=FILE to peer_dsn of the target" in one.fix
+    assert found("1.1.1.1", "1.1.1.1", "/ca.pem") == []
+    for private in ("127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"):
+        assert found(private, private) == []

@@ -1,4 +1,4 @@
-"""`status` without a runner: why a server gives no answer is said, and what to correct is refused."""
+"""`status` without a runner says why a server gives no answer, and refuses what is to correct."""
 
 from __future__ import annotations
 
