@@ -218,6 +218,9 @@ def test_the_ranges_of_a_large_table_hold_each_row_once(sides: tuple[Server, Ser
             seen = [sums.sum_table(target, ZOO, each) for each in sums.ranges(source, ZOO, 7)]
             assert sum(each.rows for each in seen) == 1001
             target.run(f"DELETE FROM zoo WHERE id = {key}")
+    # What is not shared out is not looked up.
+    nowhere = Address("127.0.0.1", 1, ADMIN, "source", ADMIN_PASSWORD)
+    assert sums.ranges(Server("source", nowhere, nowhere, "sums"), ZOO, 1) == [""]
     make(sides, "CREATE TABLE zoo (id INT PRIMARY KEY)")
     assert sums.ranges(source, ZOO, 7) == [""]
     make(sides, "CREATE TABLE zoo (id VARCHAR(9) PRIMARY KEY)", "INSERT INTO zoo VALUES ('a')")
