@@ -118,9 +118,10 @@ class Tree:
                     fix = "name a folder apart from the other"
                     return [Finding(f"files-{self.name}", "blocker", what, fix)]
         trees: dict[Where, dict[str, Entry]] = {}
-        for side, look in (("source", lambda: self.scan("source")), ("target", self._there)):
+        sides: tuple[Where, ...] = ("source", "target")
+        for side in sides:
             try:
-                trees[side] = look()
+                trees[side] = self.scan(side) if side == "source" else self._there()
             except (FirstbellError, OSError) as error:
                 found.append(self._no_scan(side, error))
         if found:
