@@ -64,7 +64,8 @@ _GROUP: Final = "aws:autoscaling/group:Group"
 _DISTRIBUTION: Final = "aws:cloudfront/distribution:Distribution"
 # An origin key in an URN: it can be made anew, so nothing is lost with it. Its number comes last.
 _ORIGIN_KEY: Final = re.compile(
-    r"firstbell:origin_key:OriginKey\$aws:secretsmanager/secret:Secret::.*-(\d+)$"
+    r"firstbell:origin_key:OriginKey\$aws:secretsmanager/"
+    r"(?:secret:Secret|secretVersion:SecretVersion)::.*-(\d+)$"
 )
 # Operations of the engine that belong to one replacement; the first of them is shown.
 _REPLACING: Final = frozenset({"replace", "create-replacement", "delete-replaced"})
@@ -200,21 +201,33 @@ def _forbidden(outcome: Outcome) -> Iterator[Problem]:
 def _keys_in_use(
     outcome: Outcome, state: Callable[[], Iterable[Mapping[str, Any]]]
 ) -> Iterator[Problem]:
-    """The newest origin key is what the CDN sends, everywhere until minutes after it has another:
-    the load balancer may let go of those before it alone."""
-    removed = [change for change in outcome.changes if change.operation in _REMOVING]
-    going = {int(found[1]): c for c in removed if (found := _ORIGIN_KEY.search(c.urn))}
-    if not going or any(change.type == _DISTRIBUTION for change in removed):
+    """The CDN sends one key, everywhere until minutes after it has another: that one stays, and
+    with its value, whichever others the load balancer lets go of."""
+    ended = [change for change in outcome.changes if change.operation in _REMOVING | _REPLACING]
+    going = {int(found[1]): c for c in ended if (found := _ORIGIN_KEY.search(c.urn))}
+    if not going or any(
+        change.type == _DISTRIBUTION and change.operation in _REMOVING for change in ended
+    ):
         return
-    there = [int(found[1]) for r in state() if (found := _ORIGIN_KEY.search(str(r["urn"])))]
-    newest = max(there, default=0)
-    if newest in going:
+    for sent in sorted(_sent(state()) & going.keys()):
         yield Problem(
-            going[newest].name,
-            f"forbidden: the CDN sends key {newest}, and would for some minutes after the load "
+            going[sent].name,
+            f"forbidden: the CDN sends key {sent}, and would for some minutes after the load "
             "balancer had let it go; every request would be refused",
-            f"write edge/key_number: {newest} to leave the key, or {newest + 1} to change it",
+            f"write edge/key_number: {sent} to leave the key, or {sent + 1} to change it",
         )
+
+
+def _sent(resources: Iterable[Mapping[str, Any]]) -> set[int]:
+    """The number of the key that the distribution was last given. Newer ones may be in the state:
+    made by a run that failed before it came to the distribution."""
+    return {
+        int(found[1])
+        for resource in resources
+        if resource.get("type") == _DISTRIBUTION
+        for urn in (resource.get("propertyDependencies") or {}).get("origins") or ()
+        if (found := _ORIGIN_KEY.search(urn))
+    }
 
 
 def _numbers(values: Mapping[str, Any]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from infra.errors import InputError, Problems
 
 CLUSTER = "aws:rds/cluster:Cluster"
 SECRET = "aws:secretsmanager/secret:Secret"
+VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 DISTRIBUTION = "aws:cloudfront/distribution:Distribution"
 
 
@@ -40,15 +41,28 @@ def outcome(*changes: Change) -> Outcome:
     return Outcome(changes, 0)
 
 
-def refuse(found: list[Effect], of: Outcome, allowed: list[str], *keys: int) -> None:
-    """`keys` are the numbers of the origin keys in the state."""
-    refuse_by_state(found, of, allowed, lambda: [{"urn": origin_key("same", n).urn} for n in keys])
+def refuse(
+    found: list[Effect], of: Outcome, allowed: list[str], *keys: int, sent: int | None = None
+) -> None:
+    """`keys` are the numbers of the origin keys in the state, `sent` that of the distribution."""
+    state: list[dict[str, Any]] = [
+        {"urn": origin_key("same", number, kind).urn, "type": kind}
+        for number in keys
+        for kind in (SECRET, VERSION)
+    ]
+    if sent is not None:
+        origins = ["urn:pulumi:demo::firstbell::aws:lb/loadBalancer:LoadBalancer::demo"]
+        origins.append(origin_key("same", sent, VERSION).urn)
+        state.append(
+            {"urn": "x", "type": DISTRIBUTION, "propertyDependencies": {"origins": origins}}
+        )
+    refuse_by_state(found, of, allowed, lambda: state)
 
 
-def origin_key(operation: str, number: int) -> Change:
+def origin_key(operation: str, number: int, kind: str = SECRET) -> Change:
     name = f"demo-origin-{number}"
-    urn = f"urn:pulumi:demo::firstbell::firstbell:origin_key:OriginKey${SECRET}::{name}"
-    return Change(operation, urn, SECRET, name)
+    urn = f"urn:pulumi:demo::firstbell::firstbell:origin_key:OriginKey${kind}::{name}"
+    return Change(operation, urn, kind, name)
 
 
 def words(entry: Change) -> str:
@@ -161,35 +175,68 @@ def test_a_vpc_is_never_replaced_since_balancer_and_database_cannot_move() -> No
 
 
 @pytest.mark.parametrize(
-    ("there", "made", "gone"),
-    [((1,), (2,), ()), ((2, 1), (3,), (1,)), ((3, 2, 1), (), (1,))],
-    ids=["first", "later", "killed before the last step"],
+    ("there", "sent", "made", "gone"),
+    [
+        ((1,), 1, (2,), ()),
+        ((2, 1), 2, (3,), (1,)),
+        ((3, 2, 1), 3, (), (1,)),
+        ((2, 1), 1, (), (2,)),
+        ((3, 2, 1), 2, (), (1,)),
+    ],
+    ids=[
+        "first",
+        "later",
+        "killed before the last step",
+        "back before the CDN had it",
+        "the rest of a run that failed at the CDN",
+    ],
 )
 def test_an_origin_key_changes_by_one_and_takes_no_data_along(
-    there: tuple[int, ...], made: tuple[int, ...], gone: tuple[int, ...]
+    there: tuple[int, ...], sent: int, made: tuple[int, ...], gone: tuple[int, ...]
 ) -> None:
     changes = [origin_key("create", n) for n in made] + [origin_key("delete", n) for n in gone]
     found = outcome(*changes, change("update", DISTRIBUTION, "demo-edge", "origins"))
-    refuse(effects(found), found, [], *there)
+    refuse(effects(found), found, [], *there, sent=sent)
 
 
 @pytest.mark.parametrize(
-    ("there", "made", "gone"),
-    [((1,), (3, 2), (1,)), ((2, 1), (), (2,)), ((3, 2), (1,), (3,)), ((2, 1), (5, 4), (2, 1))],
-    ids=["one skipped", "back", "back later", "many skipped"],
+    ("there", "sent", "made", "gone"),
+    [
+        ((1,), 1, (3, 2), (1,)),
+        ((2, 1), 2, (), (2,)),
+        ((3, 2), 3, (1,), (3,)),
+        ((2, 1), 2, (5, 4), (2, 1)),
+        ((2, 1), 1, (3,), (1,)),
+        ((3, 2, 1), 2, (4,), (2, 1)),
+    ],
+    ids=[
+        "one skipped",
+        "back",
+        "back later",
+        "many skipped",
+        "on, after a run that failed at the CDN",
+        "on, after a later run that failed at the CDN",
+    ],
 )
 def test_a_key_that_the_cdn_sends_stays_until_it_sends_another(
-    there: tuple[int, ...], made: tuple[int, ...], gone: tuple[int, ...]
+    there: tuple[int, ...], sent: int, made: tuple[int, ...], gone: tuple[int, ...]
 ) -> None:
     changes = [origin_key("create", n) for n in made] + [origin_key("delete", n) for n in gone]
     found = outcome(*changes, change("update", DISTRIBUTION, "demo-edge", "origins"))
-    newest = max(there)
-    with pytest.raises(Problems, match=f"demo-origin-{newest}: forbidden: the CDN") as caught:
-        refuse(effects(found), found, [], *there)
-    assert f"edge/key_number: {newest} to leave the key, or {newest + 1}" in str(caught.value)
+    with pytest.raises(Problems, match=f"demo-origin-{sent}: forbidden: the CDN") as caught:
+        refuse(effects(found), found, [], *there, sent=sent)
+    assert f"edge/key_number: {sent} to leave the key, or {sent + 1}" in str(caught.value)
     # With the CDN they all go.
     found = outcome(*changes, change("delete", DISTRIBUTION, "demo-edge"))
-    refuse(effects(found), found, [], *there)
+    refuse(effects(found), found, [], *there, sent=sent)
+
+
+@pytest.mark.parametrize("kind", [SECRET, VERSION])
+def test_the_key_that_the_cdn_sends_is_not_replaced_by_one_of_another_value(kind: str) -> None:
+    found = outcome(origin_key("create-replacement", 2, kind), origin_key("replace", 2, kind))
+    with pytest.raises(Problems, match="demo-origin-2: forbidden: the CDN sends key 2"):
+        refuse(effects(found), found, [], 3, 2, sent=2)
+    refuse(effects(found), found, [], 3, 2, sent=3)
 
 
 def test_a_secret_that_is_no_origin_key_goes_only_by_name() -> None:
