@@ -130,7 +130,8 @@ def _fix(detail: ErrorDetails, examples: Sequence[object]) -> str | None:
     context = detail.get("ctx", {})
     for rule, words in _BOUNDS.items():
         if rule in context:
-            return f"write {words.format(f'{context[rule]:g}')}"
+            bound = context[rule]
+            return f"write {words.format(f'{bound:,}' if isinstance(bound, int) else f'{bound:g}')}"
     if choices := _CHOICES.get(detail["type"]):
         given = context.get("tag", detail["input"])
         close = nearest(str(given), re.findall(r"'([^']+)'", str(context[choices])))

@@ -371,7 +371,10 @@ def _batches(
 
 
 def _launch_template(cloud: Cloud, region: str, group: Mapping[str, Any]) -> dict[str, str]:
-    """What the group launches from, as its instances show it: with the version's number."""
+    """What the group launches from, as its instances show it: with the version's number.
+
+    By AWS's API, from outside; `refreshes` asks the same of moto's own objects in the server.
+    """
     policy = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
     named = group.get("LaunchTemplate") or policy["LaunchTemplateSpecification"]
     versions = cloud.client("ec2", region).describe_launch_template_versions(

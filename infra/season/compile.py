@@ -124,9 +124,9 @@ def application_auto_scaling_action(window: Window, zone: ZoneInfo) -> Request:
     }
 
 
-# Stands in a schedule for the ARN that only the program knows.
 # How the ARN of a call ends that reserves capacity, whatever the partition.
 CAPACITY_CALL: Final = ":elasticloadbalancingv2:modifyCapacityReservation"
+# Stands in a schedule for the ARN that only the program knows.
 LOAD_BALANCER: Final = "LOAD_BALANCER"
 
 

@@ -11,9 +11,10 @@ from infra.settings.fleet import FleetSettings, WarmPoolSettings
 
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
 MAX_CONDITION_VALUES_PER_RULE: Final = 5
-# What a listener rule takes as host and as path. ELB user guide, "Condition types for listener
-# rules"; a path that does not begin with a slash or a wildcard would never match.
-_HOST: Final = re.compile(r"(?=.{1,128}$)[A-Za-z0-9*?-]+(\.[A-Za-z0-9*?-]+)+")
+# What a listener rule takes as host (letters alone after the last dot) and as path. ELB user guide,
+# "Condition types for listener rules"; a path that does not begin with a slash or a wildcard would
+# never match.
+_HOST: Final = re.compile(r"(?=.{1,128}$)([A-Za-z0-9*?-]+\.)+[A-Za-z]+")
 _PATH: Final = re.compile(r"(?=.{1,128}$)[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]*")
 # 0 or 30 to 900. ELB user guide, "Target group attributes", slow_start.duration_seconds.
 LEAST_SLOW_START_SECONDS: Final = 30
@@ -79,8 +80,8 @@ class TierSettings(FleetSettings):
             if _HOST.fullmatch(host) is None:
                 raise ValueError(
                     f"{host!r} is no host that a listener rule takes: letters, digits, hyphens and "
-                    "wildcards, with a dot; write one such as school.example.org, without scheme, "
-                    "port and path"
+                    "wildcards, and after the last dot letters alone; write one such as "
+                    "school.example.org, without scheme, port and path"
                 )
         return value
 

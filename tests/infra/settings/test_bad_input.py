@@ -83,6 +83,21 @@ def problems(write_stack: WriteStack, **platform: Any) -> list[Problem]:
             "'a.example.org:443' is no host that a listener rule takes",
             "without scheme, port and path",
         ),
+        *(
+            (
+                {"tiers": {"web": {}, "a": {"hosts": [host]}}},
+                "tiers/a/hosts",
+                f"{host!r} is no host that a listener rule takes",
+                "school.example.org",
+            )
+            for host in ("lms.example.*", "10.0.0.1", "a.b?", "lms", ".org")
+        ),
+        (
+            {"database": {"slow_query_milliseconds": 3_600_001}},
+            "database/slow_query_milliseconds",
+            "not 3600001",
+            "write 3,600,000 or less",
+        ),
         (
             {"tiers": {"web": {}, "a": {"paths": ["api/*"]}}},
             "tiers/a/paths",
