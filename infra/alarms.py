@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from infra.backup import COMPLETION_MINUTES, START_MINUTES
-from infra.measures import HOUR, MINUTE, Capacity, Cluster, Jobs, Metric, Tier, Watched, used
+from infra.floors import log_group
+from infra.measures import (
+    FLOOR_METRIC,
+    HOUR,
+    MINUTE,
+    Capacity,
+    Cluster,
+    Jobs,
+    Metric,
+    Tier,
+    Watched,
+    used,
+)
 from infra.settings.observability import ObservabilitySettings
 
 # CloudWatch API reference, PutCompositeAlarm: "as many as 100 underlying alarms".
@@ -42,7 +54,7 @@ COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
     "database": ("database-is-strained", "The database runs out of connections, CPU or time."),
     "cache": ("cache-is-strained", "The cache is full: sessions may be evicted, users signed out."),
     "jobs": ("jobs-are-late", "Jobs wait too long, or failed for good."),
-    "backups": ("backups-fail", "A backup or a restore test failed, or none ran."),
+    "backups": ("backups-fail", "A backup or a restore test failed, or no backup at all ran."),
 }
 
 
@@ -76,10 +88,12 @@ def below_floor(stack: str, capacity: Capacity, settings: ObservabilitySettings)
     if not isinstance(capacity.floor, int):
         minutes = max(minutes, capacity.boot_minutes + BOOT_MARGIN_MINUTES)
     expression = f"IF({capacity.serving} < {capacity.floor}, 1, 0)"
+    metrics = used(capacity.metrics, expression)
+    published = any(metric.name == FLOOR_METRIC for metric in metrics.values())
     return Alarm(
         name=f"{capacity.name}-below-floor",
         topic="capacity",
-        metrics=used(capacity.metrics, expression),
+        metrics=metrics,
         expression=expression,
         label=f"fewer {capacity.unit} than the floor",
         threshold=1,
@@ -90,7 +104,13 @@ def below_floor(stack: str, capacity: Capacity, settings: ObservabilitySettings)
         f"schedule itself is right; `firstbell drift -s {stack}` what somebody changed. If units "
         "are started and vanish, their application does not answer: read "
         "/var/log/cloud-init-output.log on one, by Session Manager. If none are started, look at "
-        "the scaling activities in the console: a quota, or AWS is out of that instance type.",
+        "the scaling activities in the console: a quota, or AWS is out of that instance type."
+        + (
+            " If it has insufficient data instead, nobody publishes the floor: the log group "
+            f"{log_group(stack)} says why."
+            if published
+            else ""
+        ),
         silence="told",
     )
 
@@ -280,17 +300,21 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
         name="backup-missing",
         topic="backups",
         metrics={"completed": watched.of_backups("NumberOfBackupJobsCompleted")},
-        # Without a single job AWS sends no metric at all.
+        # Without a single job AWS sends no metric at all. By vault alone: that it counts the jobs
+        # of one kind in one vault is not proven, and on a series that AWS does not send the alarm
+        # would stay on for ever.
         expression="IF(completed >= 1, 0, 1)",
-        label="no backup was completed",
+        label="not one backup was completed",
         threshold=1,
         periods=BACKUP_HOURS,
         period=HOUR,
-        text=f"No backup of {stack} was completed for {BACKUP_HOURS} hours; a new stack says so "
-        f"until its first night is over. Next: `firstbell drift -s {stack}` shows whether plan, "
-        "selection or role were changed; AWS Backup's jobs in the console whether one waits. If "
-        "there is none, its service is not opted in for Aurora, EFS or S3 in this Region: console, "
-        "Settings, Service opt-in. Start a backup by hand today.",
+        text=f"Not one backup of {stack}, of whatever kind, was completed for {BACKUP_HOURS} "
+        "hours; a new stack says so until its first night is over. Next: "
+        f"`firstbell drift -s {stack}` shows whether plan, selection or role were changed; AWS "
+        "Backup's jobs in the console whether one waits. If there is none, no service is opted in "
+        "in this Region: console, Settings, Service opt-in. Start a backup by hand today, of "
+        "database, files and bucket each: one that is left out while others are backed up is told "
+        "by no alarm.",
         silence="wrong",
     )
     yield Alarm(

@@ -2,8 +2,9 @@
 
 Each minute EventBridge Scheduler starts a state machine that reads the minimums which the scheduled
 actions have set and puts them into CloudWatch. It reads what is live, so no copy of the plan can go
-stale; when it stops, the alarms that stand on the metric tell that their data stopped. The metric
-of an Auto Scaling group's floor (GroupMinSize) is AWS's own.
+stale; when it stops, the alarms that stand on the metric tell that their data stopped, and its log
+group which run failed and why. The metric of an Auto Scaling group's floor (GroupMinSize) is AWS's
+own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra.iam import Statement, service_role
+from infra.iam import Statement, policy_document, service_role
 from infra.measures import FLOOR_METRIC, FLOOR_NAMESPACE, floor_dimensions
 from infra.season.scalable import Scalable
 
@@ -24,6 +25,21 @@ from infra.season.scalable import Scalable
 TIMEOUT_SECONDS: Final = 50
 # The shortest that EventBridge Scheduler keeps a call that failed: the next one is on its way.
 CALL_SECONDS: Final = 60
+# Runs that failed alone are logged: enough to look back over a term's exams.
+LOG_DAYS: Final = 90
+# Logs of this prefix share an entry in the account's policy of log deliveries, which would grow
+# too long else. Step Functions developer guide, "Using CloudWatch Logs to log execution history".
+LOG_PREFIX: Final = "/aws/vendedlogs/states/"
+# What a state machine's role needs for that; AWS allows naming no resource. Same page.
+_DELIVERING: Final = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,10 @@ class Floors(pulumi.ComponentResource):
     ) -> None:
         super().__init__("firstbell:floors:Floors", name, None, opts)
         child, tags = pulumi.ResourceOptions(parent=self), dict(args.tags)
+        # An express run leaves no history.
+        log = aws.cloudwatch.LogGroup(
+            name, name=log_group(args.stack), retention_in_days=LOG_DAYS, tags=tags, opts=child
+        )
         reads = service_role(
             name,
             "states.amazonaws.com",
@@ -67,19 +87,36 @@ class Floors(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
+        # AWS looks for it when it makes the state machine, among all log groups.
+        may_log = aws.iam.RolePolicy(
+            f"{name}-log",
+            role=reads.name,
+            policy=policy_document(
+                [
+                    Statement(_DELIVERING, ["*"]),
+                    Statement(["logs:DescribeLogGroups"], [log.arn.apply(_all_beside)]),
+                ]
+            ),
+            opts=child,
+        )
         machine = aws.sfn.StateMachine(
             name,
             name=name,
             # Of seconds, 43,800 times a month: paid by the run, not by the step.
             type="EXPRESS",
             role_arn=reads.arn,
+            logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
+                level="ERROR",
+                include_execution_data=True,
+                log_destination=pulumi.Output.concat(log.arn, ":*"),
+            ),
             definition=pulumi.Output.all(*(floor.resource_id for floor in args.floors)).apply(
                 lambda ids: json.dumps(
                     definition(args.stack, list(zip(args.floors, ids, strict=True)))
                 )
             ),
             tags=tags,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[may_log]),
         )
         starts = service_role(
             f"{name}-starts",
@@ -103,6 +140,16 @@ class Floors(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({})
+
+
+def log_group(stack: str) -> str:
+    """Where the runs that failed say why."""
+    return f"{LOG_PREFIX}{stack}-floors"
+
+
+def _all_beside(arn: str) -> str:
+    """A log group's ARN as that of all of its account and Region."""
+    return f"{arn.partition(':log-group:')[0]}:log-group:*"
 
 
 def definition(stack: str, floors: Sequence[tuple[Floor, str]]) -> dict[str, Any]:

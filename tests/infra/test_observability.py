@@ -196,6 +196,12 @@ def test_a_night_without_any_backup_is_an_alarm_although_aws_sends_no_metric(
     (query, result) = alarm["metricQueries"]
     assert query["metric"]["metricName"] == "NumberOfBackupJobsCompleted"
     assert result["expression"] == "IF(completed >= 1, 0, 1)"
+    # All kinds together, so the text promises nothing of one that is left out.
+    assert set(query["metric"]["dimensions"]) == {"BackupVaultName"}
+    assert (
+        "one that is left out while others are backed up is told by no alarm"
+        in (alarm["alarmDescription"])
+    )
     # From the completion of one daily backup to that of the next at the latest, and an hour.
     (plan,) = full.of_type("aws:backup/plan:Plan").values()
     latest = plan["rules"][0]["startWindow"] + plan["rules"][0]["completionWindow"]

@@ -132,6 +132,7 @@ def test_floors_that_aws_does_not_measure_are_published_and_alarmed_of(made: Rec
     assert {"Target::tiny-database", "Target::tiny-cache"} <= made.dependencies(
         "StateMachine::tiny-floors"
     )
+    log = "/aws/vendedlogs/states/tiny-floors"
     alarms = made.of_type("aws:cloudwatch/metricAlarm:MetricAlarm")
     wanted = {
         "database": "IF(FILL(readers, 0) < least, 1, 0)",
@@ -146,4 +147,19 @@ def test_floors_that_aws_does_not_measure_are_published_and_alarmed_of(made: Rec
         assert least["dimensions"] == {"Stack": "tiny", "Target": name}
         # That nobody publishes any more is told as well.
         assert alarm["insufficientDataActions"]
+        assert f"the log group {log} says why" in alarm["alarmDescription"]
         assert alarm["evaluationPeriods"] == 20
+    # A group's floor is AWS's own metric: that log says nothing of it.
+    assert log not in alarms["tiny-web-below-floor"]["alarmDescription"]
+    the_runs_that_failed_are_logged(made, log)
+
+
+def the_runs_that_failed_are_logged(made: Recorded, log: str) -> None:
+    """An express run leaves no history of its own."""
+    group = made.of_type("aws:cloudwatch/logGroup:LogGroup")["tiny-floors"]
+    assert (group["name"], group["retentionInDays"]) == (log, 90)
+    machine = made.of_type("aws:sfn/stateMachine:StateMachine")["tiny-floors"]
+    assert machine["loggingConfiguration"]["level"] == "ERROR"
+    # AWS refuses a state machine whose role may not yet do so.
+    wanted = {"LogGroup::tiny-floors", "RolePolicy::tiny-floors-log"}
+    assert wanted <= made.dependencies("StateMachine::tiny-floors")

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 # Actions that take no resource but "*". Service Authorization Reference, "Actions, resources, and
 # condition keys", the pages of Application Auto Scaling, CloudWatch, EC2, EC2 Auto Scaling, Elastic
-# Load Balancing, EventBridge, STS, Resource Group Tagging and X-Ray; read in November 2026.
+# Load Balancing, EventBridge, STS, Resource Group Tagging and X-Ray; read in November 2026. Log
+# deliveries: Step Functions developer guide, "Using CloudWatch Logs to log execution history".
 WITHOUT_RESOURCES: Final = frozenset(
     {
         "application-autoscaling:DescribeScalableTargets",
@@ -21,6 +22,13 @@ WITHOUT_RESOURCES: Final = frozenset(
         "ec2:DescribeTags",
         "elasticloadbalancing:DescribeLoadBalancers",
         "events:ListRules",
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
         "sts:GetCallerIdentity",

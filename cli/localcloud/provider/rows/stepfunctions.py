@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from cli.localcloud.provider.machine import Autoname, Read, Row, Step, Tagging
+
+
+def _logging(machine: dict[str, Any]) -> dict[str, Any] | None:
+    """AWS has a list of destinations, of one kind of which one is allowed."""
+    found: dict[str, Any] = machine.get("loggingConfiguration") or {}
+    groups = [each["cloudWatchLogsLogGroup"] for each in found.get("destinations") or ()]
+    return found | {"destinations": groups[0]["logGroupArn"]} if groups else found
+
 
 STATE_MACHINE: Final = Row(
     type="aws:sfn/stateMachine:StateMachine",
@@ -23,7 +31,8 @@ STATE_MACHINE: Final = Row(
         ),
     ),
     delete="delete_state_machine",
-    names={"arn": "stateMachineArn"},
+    names={"arn": "stateMachineArn", "loggingConfiguration.logDestination": "destinations"},
+    reads={"loggingConfiguration": _logging},
     replace="name namePrefix type",
     defaults={"type": "STANDARD", "publish": False},
     computed="loggingConfiguration tracingConfiguration encryptionConfiguration",

@@ -31,6 +31,7 @@ _MODULES: Final = {
     "rds": "rds",
     "scheduler": "scheduler",
     "sqs": "sqs",
+    "stepfunctions": "stepfunctions",
     "wafv2": "wafv2",
 }
 

@@ -22,6 +22,11 @@ def program(variant: Variant, shared: Shared) -> None:
         type="EXPRESS",
         role_arn="arn:aws:iam::123456789012:role/machine",
         definition=machine(variant.either("rung", "silent")),
+        logging_configuration={
+            "level": variant.either("ERROR", "ALL"),
+            "include_execution_data": True,
+            "log_destination": "arn:aws:logs:eu-north-1:123456789012:log-group:machine:*",
+        },
         tags=variant.tags,
     )
 
