@@ -162,7 +162,9 @@ def conditions_are_sound(_: Cloud, request: Request) -> None:
     )
     for condition in conditions:
         for host in condition.get("HostHeaderConfig", {}).get("Values", []):
-            fits = re.fullmatch(r"[A-Za-z0-9.*?-]{1,128}", host) and "." in host
+            # Letters alone after the last dot: ELB user guide, "Condition types for
+            # listener rules".
+            fits = re.fullmatch(r"(?=.{1,128}$)[A-Za-z0-9.*?-]*\.[A-Za-z]+", host)
             refuse_unless(bool(fits), _CODE, f"{host!r} is no host name pattern")
         for path in condition.get("PathPatternConfig", {}).get("Values", []):
             fits = re.fullmatch(r"[A-Za-z0-9_.$/~\"'@:+&*?-]{1,128}", path)

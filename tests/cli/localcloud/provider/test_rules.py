@@ -116,6 +116,16 @@ LISTENER_RULE: Request = {
         {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/a", "/b", "/c*"]}},
     ],
 }
+LOG_GROUP: str = "arn:aws:logs:eu-north-1:123456789012:log-group:floors"
+MACHINE: Request = {
+    "name": "floors",
+    "definition": "{}",
+    "roleArn": "arn:aws:iam::123456789012:role/floors",
+    "loggingConfiguration": {
+        "level": "ERROR",
+        "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": f"{LOG_GROUP}:*"}}],
+    },
+}
 CLUSTER: Request = {
     "DBClusterIdentifier": "c" * 63,
     "Engine": "aurora-postgresql",
@@ -242,8 +252,16 @@ TWINS: list[tuple[str, str, Request, str, Any, str]] = [
      ["/a", "/b", "/c", "/d"], "ValidationError"),
     ("elbv2", "create_rule", LISTENER_RULE, "Conditions.0.HostHeaderConfig.Values", ["localhost"],
      "ValidationError"),
+    ("elbv2", "create_rule", LISTENER_RULE, "Conditions.0.HostHeaderConfig.Values", ["a.org.*"],
+     "ValidationError"),
     ("elbv2", "create_rule", LISTENER_RULE, "Conditions.1.PathPatternConfig.Values", ["/a b"],
      "ValidationError"),
+    # state machines
+    ("stepfunctions", "create_state_machine", MACHINE, "loggingConfiguration.destinations", [],
+     "InvalidLoggingConfiguration"),
+    ("stepfunctions", "create_state_machine", MACHINE,
+     "loggingConfiguration.destinations.0.cloudWatchLogsLogGroup.logGroupArn", LOG_GROUP,
+     "InvalidLoggingConfiguration"),
     # databases
     ("rds", "create_db_cluster", CLUSTER, "DBClusterIdentifier", "c" * 64, "InvalidParameterValue"),
     ("rds", "create_db_cluster", CLUSTER, "DBClusterIdentifier", "a--b", "InvalidParameterValue"),
