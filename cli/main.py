@@ -94,7 +94,9 @@ def main() -> None:
             render.emit_json("error", {"error": mistake.to_json(), "exit_code": failure.exit_code})
         sys.exit(failure.exit_code)
     except (click.Abort, KeyboardInterrupt) as failure:
-        click.echo(f"interrupted: {failure}" if str(failure) else "interrupted", err=True)
+        # Click makes an Abort of it that does not say in what state things are.
+        state = str(failure) or str(failure.__cause__ or "")
+        click.echo(f"interrupted: {state}" if state else "interrupted", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader (head, less) went away; there is nobody left to tell.
