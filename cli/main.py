@@ -80,7 +80,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     context = Context()
     try:
-        code = root.main(obj=context, standalone_mode=False)
+        try:
+            code = root.main(obj=context, standalone_mode=False)
+        finally:
+            # Nothing is left to interrupt. Python gives signals their default action while it
+            # ends, so a late Ctrl-C would otherwise kill a command that has done its work.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except FirstbellError as failure:
         _show(failure, context)
         sys.exit(failure.exit_code)

@@ -89,7 +89,8 @@ def test_ctrl_c_during_the_start_leaves_no_process_behind(local_home: Path, dela
     starting.send_signal(signal.SIGINT)
     errors = starting.communicate(timeout=60)[1]
     assert "Traceback" not in errors
-    if starting.returncode == 0:  # it was ready before the signal came
+    if "done" in errors:  # it was ready before the signal came
+        assert starting.returncode in (0, 130)
         assert server.state() == "running"
         return
     assert starting.returncode == 130
