@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import signal
 import sys
@@ -78,15 +79,12 @@ def main() -> None:
     # A pipeline stops us with SIGTERM: end as cleanly as with Ctrl-C. Not what SIGINT does now: a
     # shell's background job ignores that, and would ignore both.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Python gives signals their default action while it ends, so a late Ctrl-C would otherwise
+    # kill a command that has done its work.
+    atexit.register(_ignore_signals)
     context = Context()
     try:
-        try:
-            code = root.main(obj=context, standalone_mode=False)
-        finally:
-            # Nothing is left to interrupt. Python gives signals their default action while it
-            # ends, so a late Ctrl-C would otherwise kill a command that has done its work.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        code = root.main(obj=context, standalone_mode=False)
     except FirstbellError as failure:
         _show(failure, context)
         sys.exit(failure.exit_code)
@@ -120,6 +118,11 @@ def main() -> None:
         _show(unexpected, context)
         sys.exit(unexpected.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _ignore_signals() -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
 
 
 def _show(failure: FirstbellError, context: Context) -> None:
