@@ -104,6 +104,12 @@ def error(failure: FirstbellError, *, as_json: bool) -> None:
     messages().print(f"error: {failure}", style="red", markup=False)
 
 
+class Urgent(str):
+    """A detail of a step that must be seen at once, and stay to be read."""
+
+    __slots__ = ()
+
+
 class Progress(Protocol):
     """What a running step can be told."""
 
@@ -115,19 +121,26 @@ def step(title: str) -> Generator[Progress]:
     """Show that a step runs, what it is at, and how long it took.
 
     A spinner on a terminal; elsewhere a line when it starts, at most one every ten seconds while it
-    runs, and one when it ends.
+    runs, and one when it ends. What is `Urgent` gets a line of its own, at once.
     """
     started = time.monotonic()
     if sys.stderr.isatty():
         with messages().status(title) as status:
-            yield lambda detail: status.update(f"{title}: {detail}")
+
+            def shown(detail: str) -> None:
+                if isinstance(detail, Urgent):
+                    messages().print(f"{title}: {detail}", markup=False)
+                else:
+                    status.update(f"{title}: {detail}")
+
+            yield shown
     else:
         messages().print(f"{title} ...", markup=False)
         last = started
 
         def plain(detail: str) -> None:
             nonlocal last
-            if time.monotonic() - last >= PLAIN_PROGRESS_SECONDS:
+            if isinstance(detail, Urgent) or time.monotonic() - last >= PLAIN_PROGRESS_SECONDS:
                 last = time.monotonic()
                 messages().print(f"  {title}: {detail}", markup=False)
 

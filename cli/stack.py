@@ -29,6 +29,7 @@ from cli import policy, program, recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
+from cli.render import Urgent
 from infra import paths
 from infra.errors import FirstbellError, InputError
 from infra.policy.base import Resource
@@ -41,6 +42,8 @@ Returned = TypeVar("Returned")
 # A traceback's frames as the language host prints them: file lines, and the code under them.
 FRAME: Final = re.compile(r"^\s*(Traceback \(most recent|File \".*\", line|\^+\s*$)")
 _STACK: Final = "pulumi:pulumi:Stack"
+# In what state a run leaves things that only looks.
+_NOTHING_CHANGED: Final = "nothing was changed"
 # Operations of the engine that change nothing in the cloud.
 UNCHANGED: Final = frozenset({"same", "read", "refresh", "read-discard"})
 
@@ -253,6 +256,7 @@ class OpenStack:
                 progress,
                 lambda stack, seen: stack.preview(program=ahead, plan=str(plan), **_quiet(seen)),
                 recorder=recorder,
+                left=_NOTHING_CHANGED,
             )
             saved: dict[str, Any] = json.loads(plan.read_text())
         return Planned(outcome, policy.planned(recorder.inputs, saved))
@@ -275,6 +279,7 @@ class OpenStack:
             progress,
             lambda stack, seen: stack.preview_refresh(show_secrets=False, **_quiet(seen)),
             refreshing=True,
+            left=_NOTHING_CHANGED,
         )
 
     def destroy(self, progress: Progress) -> Outcome:
@@ -329,6 +334,7 @@ class OpenStack:
         *,
         refreshing: bool = False,
         recorder: _Recorder | None = None,
+        left: str = "what was done is in the state",
     ) -> Outcome:
         recorder = recorder or _Recorder(progress, refreshing=refreshing)
         stack = self._stack
@@ -336,6 +342,7 @@ class OpenStack:
             _interruptible(
                 lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors),
                 progress,
+                left,
             )
         outcome = recorder.outcome()
         if outcome.changes:
@@ -437,11 +444,12 @@ def _last_lines(text: str, count: int = 12) -> str:
     return "\n  ".join(lines[-count:])
 
 
-def _interruptible(operation: Callable[[], object], progress: Progress) -> None:
+def _interruptible(operation: Callable[[], object], progress: Progress, left: str) -> None:
     """Run an operation so that Ctrl-C lets the engine finish what it has begun.
 
-    The engine writes its state and gives back its lock when it is asked to stop. A terminal sends
-    Ctrl-C to it as well as to us; a signal to this process alone has to be passed on.
+    `left` says in what state that leaves things. The engine writes its state and gives back its
+    lock when it is asked to stop. A terminal sends Ctrl-C to it as well as to us; a signal to this
+    process alone has to be passed on.
     """
     failure: list[BaseException] = []
 
@@ -464,14 +472,17 @@ def _interruptible(operation: Callable[[], object], progress: Progress) -> None:
             worker.join(0.2)
         except KeyboardInterrupt:
             if interrupted:
-                raise
+                raise KeyboardInterrupt(
+                    "the engine was left behind; once it has ended, run the same command: it puts "
+                    "right what was under way"
+                ) from None
             interrupted = True
-            progress("stopping after what is under way; press Ctrl-C again to leave it behind")
+            progress(Urgent("stopping after what is under way; Ctrl-C again leaves it behind"))
             if not _terminal_signals_everyone():
                 for process in _engine_processes():
                     process.send_signal(signal.SIGINT)
     if interrupted:
-        raise KeyboardInterrupt("what was done is in the state; run the same command to go on")
+        raise KeyboardInterrupt(f"{left}; run the same command to go on")
     if failure:
         raise failure[0]
 

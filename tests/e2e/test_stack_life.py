@@ -200,6 +200,7 @@ def test_an_interrupted_up_lets_the_engine_finish_what_it_has_begun(firstbell: F
     running.send_signal(signal.SIGTERM)  # what a pipeline that is cancelled sends
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130
+    assert "applying autumn: stopping after what is under way; Ctrl-C again leaves" in said
     assert "interrupted: what was done is in the state; run the same command to go on" in said
     assert "Traceback" not in said
     locks = firstbell.home / "local" / "state" / ".pulumi" / "locks"
