@@ -39,4 +39,4 @@ def test_on_a_terminal_what_is_urgent_stays_when_the_spinner_goes_on() -> None:
         os.close(ours)
     # A line of its own; the spinner's are overwritten.
     assert "applying x: stopping\r\n" in shown
-    assert "8 resources\r\n" not in shown
+    assert "7 resources\r\n" not in shown
