@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli.localcloud.mends import SOMEBODYS_ZONE
 from infra import checks, clock
 from infra.checks.base import Findings, Subject
-from infra.checks.certificate import KEY, check_described
+from infra.checks.certificate import check_described
 from infra.checks.hours import (
     MonthlyCost,
     MonthlyHours,
@@ -18,12 +18,13 @@ from infra.checks.hours import (
     monthly_cost,
     monthly_hours,
 )
-from infra.checks.names import DNS_KEY, EDGE_KEY, EDGE_REGION, zone_findings
+from infra.checks.names import zone_findings
 from infra.checks.quotas import of_account
 from infra.errors import InputError, Problem, Problems
 from infra.scheduling import plan_in_force
 from infra.season.prices import PriceTable, read_prices
 from infra.settings.dns import DnsSettings
+from infra.settings.names import DNS_KEY, EDGE_KEY, EDGE_REGION, SITE_KEY
 from infra.settings.stack import StackSettings
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _certificates(stack: OpenStack) -> Findings:
     settings = stack.settings
     edge = settings.platform.edge
     named = [
-        (KEY, settings.platform.certificate_arn, settings.region),
+        (SITE_KEY, settings.platform.certificate_arn, settings.region),
         (EDGE_KEY, edge and edge.certificate_arn, EDGE_REGION),
     ]
     findings = Findings()
@@ -242,7 +243,7 @@ def other_networks(client: Any, stack: str) -> list[str]:
     )
 
 
-def described(client: Any, arn: str, key: str = KEY) -> Mapping[str, Any] | Problem:
+def described(client: Any, arn: str, key: str = SITE_KEY) -> Mapping[str, Any] | Problem:
     """What ACM says of a certificate, or why it says nothing. `client` is boto3's for `acm`."""
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -12,7 +12,6 @@ from typing import Final
 
 from infra.checks import (
     addresses,
-    certificate,
     connections,
     hardware,
     names,
@@ -31,7 +30,6 @@ _CHECKS: Final = (
     connections.check,
     quotas.check,
     addresses.check,
-    certificate.check,
     hardware.check,
     rules.check,
     names.check,

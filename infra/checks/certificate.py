@@ -1,4 +1,4 @@
-"""Whether the certificate fits the stack: its Region and account, and, once read, its names."""
+"""Whether a certificate fits the stack once ACM has described it: issued, valid, for its names."""
 
 from __future__ import annotations
 
@@ -8,43 +8,15 @@ from typing import Any, Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
+from infra.settings.names import SITE_KEY
 
-KEY: Final = f"{PLATFORM}/certificate_arn"
 # ACM renews its own certificates from 60 days before their end (ACM user guide, "Managed
 # certificate renewal"): one that is nearer to it than this was not renewed at the first tries.
 RENEWED_AHEAD: Final = timedelta(days=45)
 
 
-def check(subject: Subject) -> Findings:
-    """What the ARN alone tells: a load balancer takes certificates of its own Region."""
-    settings = subject.settings
-    arn = settings.platform.certificate_arn
-    if arn is None:
-        return Findings()
-    region, account = [*arn.split(":"), "", "", ""][3:5]
-    found: list[Problem] = []
-    if region != settings.region:
-        found.append(
-            Problem(
-                KEY,
-                f"is of {region or 'no Region'}, and the stack is in {settings.region}",
-                f"request a certificate for {settings.platform.domain} in {settings.region}",
-            )
-        )
-    allowed = settings.allowed_account_ids
-    if allowed and account not in allowed:
-        found.append(
-            Problem(
-                KEY,
-                f"is of account {account or 'none'}, and the stack goes to {', '.join(allowed)}",
-                "give the ARN of a certificate in that account",
-            )
-        )
-    return Findings(tuple(found))
-
-
 def check_described(
-    subject: Subject, certificate: Mapping[str, Any], *, now: datetime, key: str = KEY
+    subject: Subject, certificate: Mapping[str, Any], *, now: datetime, key: str = SITE_KEY
 ) -> Findings:
     """What ACM says of it (`Certificate` of DescribeCertificate): issued, valid, for our names.
 

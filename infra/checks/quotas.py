@@ -13,12 +13,12 @@ from typing import Final, cast
 
 from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
-from infra.checks.names import requested_regions
 from infra.errors import Problem
 from infra.season import limits
 from infra.season.compile import MOST_ACTIONS
 from infra.season.season_file import TargetKind
 from infra.settings.dns import certifiable
+from infra.settings.names import requested
 
 
 @dataclass(frozen=True)
@@ -359,7 +359,7 @@ def _certificate_demands(subject: Subject) -> Iterator[Demand]:
     platform = subject.settings.platform
     names = [name for name in platform.names if certifiable(name)]
     most = max(platform.tiers, key=lambda name: len(platform.tiers[name].hosts))
-    for region in requested_regions(subject.settings):
+    for region in requested(platform, subject.settings.region).values():
         yield Demand(
             CERTIFICATE_NAMES,
             len(names),

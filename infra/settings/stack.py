@@ -14,6 +14,7 @@ from infra.errors import InputError, Problem, Problems, nearest
 from infra.settings.base import Settings
 from infra.settings.database import REGIONS_WITHOUT_PROXY
 from infra.settings.fleet import DEFAULT_IMAGE
+from infra.settings.names import problems_with_names
 from infra.settings.platform import PLATFORM, PlatformSettings, problems_between_parts
 from infra.validation import read_partly
 
@@ -147,16 +148,28 @@ def from_config(
                 f"did you mean {close!r}?" if close else None,
             )
         )
-    accounts = config.get("aws:allowedAccountIds")
+    accounts: tuple[str, ...] = ()
     if where_to == "aws":
-        problems += _problems_with_accounts(accounts)
+        given = config.get("aws:allowedAccountIds")
+        unsound = _problems_with_accounts(given)
+        accounts = () if unsound else tuple(given)
+        problems += unsound
     platform, found = read_partly(PlatformSettings, config.get(PLATFORM), source, key=PLATFORM)
     problems += found
     if platform is not None:
         broken = [problem.where for problem in found]
         problems += [
             problem
-            for problem in _problems_between_parts(platform, stack, region, where_to, broken)
+            for problem in (
+                *_problems_between_parts(platform, stack, region, where_to, broken),
+                *problems_with_names(
+                    platform,
+                    region if isinstance(region, str) else None,
+                    on_aws=where_to == "aws",
+                    accounts=accounts,
+                    broken=broken,
+                ),
+            )
             if not any(f"{problem.where}/".startswith(f"{where}/") for where in broken)
         ]
     if problems or platform is None:
@@ -166,7 +179,7 @@ def from_config(
         region=str(region),
         cloud=where_to,
         season=season,
-        allowed_account_ids=tuple(accounts) if where_to == "aws" and accounts else (),
+        allowed_account_ids=accounts,
         platform=platform,
     )
 
@@ -177,13 +190,6 @@ def _problems_between_parts(
     """What is wrong although each part is right by itself; `broken` are the parts left out."""
     whole = not any(where.startswith(f"{PLATFORM}/tiers") for where in broken)
     yield from problems_between_parts(platform, with_all_tiers=whole)
-    if cloud == "aws" and platform.certificate_arn is None and platform.dns is None:
-        yield Problem(
-            f"{PLATFORM}/certificate_arn",
-            "is missing, and AWS takes no listener without an issued certificate",
-            "request one for the domain in ACM, validate it, and give its ARN; or give dns with "
-            "the domain's zone in Route 53, where firstbell validates one",
-        )
     if isinstance(region, str):
         yield from _problems_with_hardware(platform, region, local=cloud == "local")
     for tier in platform.tiers:

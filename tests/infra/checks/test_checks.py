@@ -403,9 +403,14 @@ def aws(**platform: Any) -> Subject:
 def test_a_certificate_of_another_region_or_account_is_refused(
     arn: str, complaint: str | None
 ) -> None:
-    found = check(aws(certificate_arn=arn).settings, {}).problems
-    assert [complaint in str(problem) for problem in found if complaint] == [True] * bool(complaint)
-    assert bool(found) == bool(complaint)
+    if complaint is None:
+        assert check(aws(certificate_arn=arn).settings, {}).problems == ()
+        return
+    with pytest.raises(Problems) as caught:
+        aws(certificate_arn=arn)
+    (problem,) = caught.value.problems
+    assert problem.where == "firstbell:platform/certificate_arn"
+    assert complaint in problem.what
 
 
 @pytest.mark.parametrize(

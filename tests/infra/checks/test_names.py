@@ -9,8 +9,8 @@ import pytest
 
 from infra.checks import Subject
 from infra.checks.certificate import check_described
-from infra.checks.names import EDGE_KEY
 from infra.errors import Problems
+from infra.settings.names import EDGE_KEY
 from tests.infra.checks.builders import findings, settings
 
 DNS = {"zone": "example.org", "zone_id": "Z0123456789"}
@@ -21,8 +21,12 @@ EDGE = "arn:aws:acm:us-east-1:111122223333:certificate/b"
 
 
 def told(config: dict[str, Any] | None = None, **platform: Any) -> list[tuple[str, str]]:
-    found = findings(config, **platform)
-    return [(problem.where, str(problem)) for problem in found.problems]
+    """What is wrong with a file: where, and the whole of it."""
+    try:
+        assert findings(config, **platform).problems == ()
+    except Problems as error:
+        return [(problem.where, str(problem)) for problem in error.problems]
+    return []
 
 
 def test_names_in_the_zone_are_fine_with_a_wildcard_and_without() -> None:
@@ -63,6 +67,28 @@ def test_a_cdn_on_aws_needs_a_certificate_of_us_east_1_or_a_zone_to_make_one() -
     assert "us-east-1 alone" in text
     assert told(ACCOUNTS, edge={}, dns=DNS, tiers=tiers) == []
     assert told(ACCOUNTS, certificate_arn=OURS, edge={"certificate_arn": EDGE}, tiers=tiers) == []
+
+
+def test_what_else_is_wrong_hides_no_name_outside_of_the_zone() -> None:
+    """Nor does a certificate that is named in a wrong way mean that none was named."""
+    other = DNS | {"zone": "example.com"}
+    keys = [where for where, _ in told(dns=other, edge={"price_class": "PriceClass_9"})]
+    assert keys == ["firstbell:platform/edge/price_class", "firstbell:platform/domain"]
+    keys = [where for where, _ in told(dns=other, edge={"certificate_arn": "arn"})]
+    assert keys == ["firstbell:platform/edge/certificate_arn", "firstbell:platform/domain"]
+    wrong = {"dns": other, "certificate_arn": OURS, "edge": {"certificate_arn": "arn"}}
+    assert [where for where, _ in told(**wrong)] == ["firstbell:platform/edge/certificate_arn"]
+
+
+def test_a_wrong_zone_is_not_a_missing_one() -> None:
+    wrong = DNS | {"zone_id": "/hostedzone/Z1"}
+    keys = [where for where, _ in told(ACCOUNTS, dns=wrong, edge={}, tiers={"web": IMAGE})]
+    assert keys == ["firstbell:platform/dns/zone_id"]
+    keys = [where for where, _ in told(ACCOUNTS, edge={}, tiers={"web": IMAGE})]
+    assert keys == [
+        "firstbell:platform/certificate_arn",
+        "firstbell:platform/edge/certificate_arn",
+    ]
 
 
 @pytest.mark.parametrize(
