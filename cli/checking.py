@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.localcloud.mends import SOMEBODYS_ZONE
+from cli.localcloud.mends import SOMEBODYS_NAME, SOMEBODYS_ZONE
 from infra import checks, clock
 from infra.checks.base import Findings, Subject
 from infra.checks.certificate import check_described
@@ -118,16 +118,16 @@ def check_cloud(stack: OpenStack) -> tuple[str, ...]:
         Problems: everything that the cloud says against it.
     """
     settings = stack.settings
-    findings = _zone(stack)
+    findings = _zone(stack) + _certificates(stack)
     if stack.local is None:
-        findings += _certificates(stack) + _other_networks(stack)
+        findings += _other_networks(stack)
         findings += account_quotas(stack.client("service-quotas"), Subject(settings))
     _refuse(settings, list(findings.problems))
     return findings.warnings
 
 
 def _certificates(stack: OpenStack) -> Findings:
-    """What ACM says of the certificates that an AWS stack names, the CDN's as well."""
+    """What ACM says of the certificates that a stack names, the CDN's as well."""
     settings = stack.settings
     edge = settings.platform.edge
     named = [
@@ -141,8 +141,16 @@ def _certificates(stack: OpenStack) -> Findings:
         found = described(stack.client("acm", region), arn, key)
         if isinstance(found, Problem):
             findings += Findings((found,))
+        elif found["DomainName"] == SOMEBODYS_NAME:
+            findings += Findings(
+                warnings=(
+                    f"{key}: the local cloud takes {arn} as fit for the site; only AWS, whose "
+                    "account has it, says what it names and whether it is issued",
+                )
+            )
         else:
-            now = clock.now(settings.cloud)
+            # The local cloud's certificates end by the system's clock, as AWS's do.
+            now = clock.now("aws")
             findings += check_described(Subject(settings), found, now=now, key=key)
     return findings
 

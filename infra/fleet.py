@@ -248,14 +248,19 @@ class Fleet:
         )
 
     def _refresh(self) -> aws.autoscaling.GroupInstanceRefreshArgs:
-        """Replaces instances a few at a time when the template changes; goes back if they fail."""
+        """Replaces instances a few at a time when the template changes.
+
+        One that fails stops, and does not go back: AWS goes back to what the group launches from,
+        and pulumi-aws has given it the new template by then (terraform-provider-aws, issue 34189);
+        it refuses to where an image is a parameter of Systems Manager.
+        """
         refresh = self._args.settings.refresh
         return aws.autoscaling.GroupInstanceRefreshArgs(
             strategy="Rolling",
             preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
                 min_healthy_percentage=refresh.min_healthy_percent,
                 max_healthy_percentage=refresh.max_healthy_percent,
-                auto_rollback=True,
+                auto_rollback=False,
                 skip_matching=True,
                 scale_in_protected_instances=self._args.protected,
             ),

@@ -13,12 +13,16 @@ from cli.localcloud import refreshes
 
 # The name of a hosted zone that is somebody else's.
 SOMEBODYS_ZONE: Final = "."
+# What a certificate of another account names on the local cloud: RFC 2606 keeps it from everybody.
+SOMEBODYS_NAME: Final = "another-account.invalid"
 
 
 @functools.cache
 def mend(service: str) -> None:
     """Put right what is wrong with a service, named as in a request's signature."""
     match service:
+        case "acm":
+            _take_certificates_of_other_accounts_as_there()
         case "autoscaling":
             _keep_mixed_instances_policies()
             _launch_from_later_versions_with_user_data()
@@ -272,6 +276,25 @@ def _take_unknown_zones_for_somebody_elses() -> None:
         return find(self, id_)
 
     Route53Backend.get_hosted_zone = finding
+
+
+def _take_certificates_of_other_accounts_as_there() -> None:
+    """A stack for AWS that is tried here names a certificate that only its own account has."""
+    from moto.acm.models import AWSCertificateManagerBackend, CertBundle
+
+    find = AWSCertificateManagerBackend.get_certificate
+
+    def finding(self: AWSCertificateManagerBackend, arn: str) -> CertBundle:
+        region, account = [*arn.split(":"), "", "", ""][3:5]
+        known = cast("dict[str, CertBundle]", self._certificates)  # pyright: ignore[reportPrivateUsage] # moto's way
+        if arn not in known and region == self.region_name and account != self.account_id:
+            known[arn] = CertBundle.generate_cert(
+                SOMEBODYS_NAME, account_id=account, region=region, sans=[]
+            )
+            known[arn].arn, known[arn].status = arn, "ISSUED"
+        return find(self, arn)
+
+    AWSCertificateManagerBackend.get_certificate = finding
 
 
 def _start_schedules_by_the_clock_of_the_local_cloud() -> None:

@@ -10,11 +10,16 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cli.checking import account_quotas, check, hosted_zone
+from cli.checking import account_quotas, check, check_cloud, hosted_zone
+from cli.engine import Engine
 from cli.localcloud import server
+from cli.localcloud.provider.aws import AwsError, Cloud
+from cli.localcloud.server import LocalCloud
+from cli.stack import OpenStack
 from infra.checks import Subject
 from infra.errors import InputError, Problems
 from infra.settings.dns import DnsSettings
+from infra.settings.names import SITE_KEY
 from infra.settings.stack import read_stack
 from tests.conftest import WriteStack
 from tests.infra.checks.builders import settings
@@ -22,13 +27,21 @@ from tests.infra.checks.builders import settings
 KEY = "firstbell:platform/dns/zone_id"
 
 
+REGION = "eu-north-1"
+
+
 @pytest.fixture
-def route53(home: Path) -> Iterator[Any]:
+def local(home: Path) -> Iterator[LocalCloud]:
     assert home
     try:
-        yield server.ensure_started().client("route53", "eu-north-1")
+        yield server.ensure_started()
     finally:
         server.stop()
+
+
+@pytest.fixture
+def route53(local: LocalCloud) -> Any:
+    return local.client("route53", REGION)
 
 
 def make(client: Any, name: str, **more: Any) -> str:
@@ -86,6 +99,67 @@ def test_a_route_53_that_does_not_answer_is_a_warning() -> None:
         found = hosted_zone(client, dns("Z0123456789"))
     assert found.problems == ()
     assert "route53:ListHostedZonesByName" in found.warnings[0]
+
+
+def test_the_local_cloud_is_asked_for_the_certificate_as_aws_is(
+    local: LocalCloud, tmp_path: Path
+) -> None:
+    def asked(arn: str) -> tuple[str, ...]:
+        engine = Engine(tmp_path, "3.0.0", "not used")
+        return check_cloud(OpenStack(settings(certificate_arn=arn), engine, local, tmp_path, {}))
+
+    def refused(arn: str) -> str:
+        with pytest.raises(Problems) as caught:
+            asked(arn)
+        (problem,) = caught.value.problems
+        assert problem.where == SITE_KEY
+        return problem.what
+
+    acm = local.client("acm", REGION)
+    ours, other = (
+        acm.request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"]
+        for name in ("*.example.org", "lms.example.com")
+    )
+    assert asked(ours) == ()
+    assert "is for lms.example.com, not for lms.example.org" in refused(other)
+    none = f"{ours.rpartition('/')[0]}/none"
+    assert f"ACM does not show {none}" in refused(none)
+    elsewhere = "arn:aws:acm:eu-north-1:111122223333:certificate/theirs"
+    assert elsewhere.split(":")[4] != ours.split(":")[4]
+    (warning,) = asked(elsewhere)
+    assert f"the local cloud takes {elsewhere} as fit for the site" in warning
+    assert asked(elsewhere) == (warning,), "it is still somebody else's"
+
+
+def test_a_stack_with_a_certificate_of_another_account_can_be_tried_on_the_local_cloud(
+    local: LocalCloud,
+) -> None:
+    cloud = Cloud(local.endpoint, REGION)
+    zones = cloud.call("ec2", "describe_subnets")["Subnets"]
+    (balancer,) = cloud.call(
+        "elbv2", "create_load_balancer", Name="b", Subnets=[zone["SubnetId"] for zone in zones]
+    )["LoadBalancers"]
+
+    def listener(certificate: str, port: int) -> None:
+        cloud.call(
+            "elbv2",
+            "create_listener",
+            LoadBalancerArn=balancer["LoadBalancerArn"],
+            Port=port,
+            Protocol="HTTPS",
+            Certificates=[{"CertificateArn": certificate}],
+            DefaultActions=[
+                {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+            ],
+        )
+
+    listener("arn:aws:acm:eu-north-1:111122223333:certificate/theirs", 443)
+    for nowhere in (
+        f"arn:aws:acm:eu-north-1:{cloud.account}:certificate/none",
+        "arn:aws:acm:eu-west-1:111122223333:certificate/theirs",
+    ):
+        with pytest.raises(AwsError, match="CertificateNotFound"):
+            listener(nowhere, 8443)
 
 
 def on_aws(**platform: Any) -> Subject:

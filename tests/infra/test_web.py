@@ -60,7 +60,8 @@ def test_every_setting_of_a_tier_reaches_a_resource(record: Record) -> None:
     preferences = group["instanceRefresh"]["preferences"]
     assert preferences["minHealthyPercentage"] == 90
     assert preferences["maxHealthyPercentage"] == 120
-    assert preferences["autoRollback"] is True
+    # It would "go back" to the new template, from bad instances to bad ones.
+    assert preferences["autoRollback"] is False
     targets = recorded.of_type(TARGETS)["tiny-web"]
     assert targets["deregistrationDelay"] == 90
     assert targets["slowStart"] == 120

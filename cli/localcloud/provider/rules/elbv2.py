@@ -134,8 +134,8 @@ def certificate_exists(cloud: Cloud, request: Request) -> None:
         )
     for certificate in request.get("Certificates", []):
         arn = certificate["CertificateArn"]
-        known = [c["CertificateArn"] for c in _certificates(cloud)] if ":acm:" in arn else [arn]
-        refuse_unless(arn in known, "CertificateNotFound", f"Certificate '{arn}' not found")
+        found = ":acm:" not in arn or _is_there(cloud, arn)
+        refuse_unless(found, "CertificateNotFound", f"Certificate '{arn}' not found")
     if policy := request.get("SslPolicy"):
         policies = cloud.call("elbv2", "describe_ssl_policies")["SslPolicies"]
         refuse_unless(
@@ -145,8 +145,16 @@ def certificate_exists(cloud: Cloud, request: Request) -> None:
         )
 
 
-def _certificates(cloud: Cloud) -> list[dict[str, Any]]:
-    return cloud.call("acm", "list_certificates")["CertificateSummaryList"]
+def _is_there(cloud: Cloud, arn: str) -> bool:
+    from cli.localcloud.provider.aws import AwsError  # which imports the rules
+
+    try:
+        cloud.call("acm", "describe_certificate", CertificateArn=arn)
+    except AwsError as error:
+        if not error.not_found:
+            raise
+        return False
+    return True
 
 
 @rule("elbv2", "create_rule", "modify_rule")
