@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import psutil
-import yaml
 from pulumi import automation
 from pulumi.automation import events
 
@@ -30,7 +29,7 @@ from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
 from cli.render import Urgent
-from infra import paths
+from infra import paths, yaml_file
 from infra.errors import FirstbellError, InputError
 from infra.policy.base import Resource
 from infra.settings.stack import StackSettings, read_stack, stack_file
@@ -405,8 +404,8 @@ def _check_account(settings: StackSettings) -> None:
 
 
 def _secrets_provider(stack: str) -> str:
-    document: dict[str, Any] = yaml.safe_load(stack_file(stack).read_text())
-    provider = document.get("secretsprovider")
+    document = yaml_file.read(stack_file(stack))
+    provider = document.get("secretsprovider") if isinstance(document, dict) else None
     if not isinstance(provider, str) or not provider.startswith("awskms://"):
         raise InputError(
             "an AWS stack keeps its secrets with a KMS key",

@@ -1,8 +1,9 @@
-"""Which instance types, DB classes and cache node types a Region has, by a generated table."""
+"""Which instance types, DB classes, versions and cache node types AWS has, by a generated table."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any, Final
 from infra.errors import nearest
 
 _TABLE: Final = Path(__file__).parent / "data" / "instances.json"
+
+# As people name Aurora's versions: 16 and 8.0.
+_MAJOR: Final = re.compile(r"\d{2}|\d\.\d")
 
 
 @cache
@@ -62,6 +66,19 @@ def problem_with_database_class(name: str, engine: str, region: str) -> Refused 
     known: dict[str, list[str]] = _table()["database_classes"][engine]
     entries = {key: {"absent": absent} for key, absent in known.items()}
     return _problem(entries, name, region, f"{engine} instance class")
+
+
+def problem_with_database_version(name: str, engine: str) -> Refused | None:
+    """Why this engine has no such version, or None when it has; the Regions are taken as alike."""
+    table = _table()
+    known: list[str] = table["database_versions"][engine]
+    if name in known:
+        return None
+    majors = ", ".join(version for version in known if _MAJOR.fullmatch(version))
+    return Refused(
+        f"{name!r} is no known {engine} version (table of {table['generated']})",
+        f"take one of {majors}, of which AWS applies the minor ones by itself",
+    )
 
 
 def problem_with_cache_node_type(name: str, region: str) -> Refused | None:

@@ -75,7 +75,10 @@ def _problems(
                 f"did you mean {close!r}?" if close else f"known keys: {', '.join(known)}",
             )
         elif detail["type"] == "missing" or (detail["type"] == "model_type" and data is None):
-            yield Problem(where, "is missing", "add it")
+            examples = " or ".join(map(str, _examples_at(model, location)))
+            yield Problem(
+                where, "is missing", f"add it, such as {examples}" if examples else "add it"
+            )
         elif detail["type"] in ("model_type", "dict_type"):
             yield Problem(
                 where,
@@ -102,6 +105,8 @@ def _problems(
 
 
 _FIXES: Final = {
+    "float_parsing": "write a number",
+    "float_type": "write a number",
     "int_parsing": "write a whole number",
     "int_type": "write a whole number",
     "int_from_float": "write a whole number",
@@ -143,16 +148,29 @@ def _fix(detail: ErrorDetails, examples: Sequence[object]) -> str | None:
 
 def _examples_at(model: type[BaseModel], location: Sequence[int | str]) -> Sequence[object]:
     """The examples that a setting gives of itself."""
+    if not location:
+        return ()
     for candidate in _models_at(model, location[:-1]):
         if (field := candidate.model_fields.get(str(location[-1]))) and field.examples:
             return field.examples
     return ()
 
 
+# What pydantic puts behind a mapping's key when the key itself is wrong.
+_OF_A_KEY: Final = "[key]"
+
+
+def _is_a_kind(part: int | str, data: object) -> bool:
+    """Whether a part of a path only says which of several models was taken, by its `kind`."""
+    return part == (data.get("kind") if isinstance(data, Mapping) else data)
+
+
 def _names(location: Sequence[int | str], data: object) -> list[str]:
     """The path for people: a list's items by their `name` where they have one."""
     names: list[str] = []
     for part in location:
+        if part == _OF_A_KEY or _is_a_kind(part, data):
+            continue
         if isinstance(data, Mapping):
             data = data.get(part)
             names.append(str(part))

@@ -198,12 +198,9 @@ def _read_stack_file(stack: str) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
+    from infra import yaml_file
 
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"is not valid YAML: {error}", where=str(path)) from error
+    content = yaml_file.read(path)
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -1,7 +1,7 @@
 """Generate instances.json from what cfn-lint and moto ship: run `python -m infra.data.refresh`.
 
-cfn-lint lists the instance types and DB instance classes of each Region; moto ships AWS's own
-description of each instance type (vCPUs, memory, architecture).
+cfn-lint lists the instance types and DB instance classes of each Region and Aurora's versions; moto
+ships AWS's own description of each instance type (vCPUs, memory, architecture).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def table(today: date) -> dict[str, object]:
         "regions": regions,
         "instance_types": types,
         "database_classes": {engine: _classes(engine, regions) for engine in ENGINES},
+        "database_versions": {engine: _versions(engine) for engine in ENGINES},
         "cache_node_types": _cache_node_types(regions),
     }
 
@@ -69,6 +70,15 @@ def _classes(engine: str, regions: list[str]) -> dict[str, list[str]]:
                 )
     known = sorted(set().union(*by_region.values()))
     return {name: [region for region in regions if name not in by_region[region]] for name in known}
+
+
+def _versions(engine: str) -> list[str]:
+    """An engine's versions, majors among them; Limitless ones are another kind of cluster."""
+    found: list[str] = []
+    for branch in _cfn_lint("aws_rds_dbcluster/engine_version.json")["allOf"]:
+        if branch["if"]["properties"]["Engine"].get("const") == engine:
+            found = branch["then"]["properties"]["EngineVersion"]["enum"]
+    return sorted(version for version in found if not version.endswith("-limitless"))
 
 
 def _cache_node_types(regions: list[str]) -> dict[str, list[str]]:

@@ -10,13 +10,12 @@ import fnmatch
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import yaml
 from pydantic import Field, field_validator
 
-from infra import paths
-from infra.errors import InputError, Problem, Problems, nearest
+from infra import paths, yaml_file
+from infra.errors import Problem, Problems, nearest
 from infra.policy.base import Finding
 from infra.policy.catalogue import by_id
 from infra.settings.base import Settings
@@ -83,11 +82,7 @@ def read(today: date, stack: str | None = None) -> Sequence[PolicyException]:
     if not file.is_file():
         return ()
     shown = f"stacks/{FILE}"
-    try:
-        document: Any = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"is not valid YAML: {error}", where=shown) from error
-    found = validate(_File, document, shown).exceptions
+    found = validate(_File, yaml_file.read(file), shown).exceptions
     concerned = [entry for entry in found if stack is None or entry.concerns(stack)]
     problems = [
         problem

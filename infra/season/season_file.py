@@ -22,10 +22,10 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import yaml
@@ -39,6 +39,7 @@ from pydantic import (
     model_validator,
 )
 
+from infra import yaml_file
 from infra.errors import InputError, nearest
 from infra.season import limits
 from infra.validation import validate
@@ -472,18 +473,7 @@ class Season(Strict):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `NO` is Norway, `12:30` is a text, and no key stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    """YAML in which `NO` is Norway and `12:30` is a text."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -511,17 +501,10 @@ def load_yaml(path: Path) -> object:
     """The file's content.
 
     Raises:
-        InputError: the file is missing, unreadable or no YAML.
+        InputError: the file is missing, unreadable or no YAML, or a key stands twice.
     """
-    try:
-        # The loader is a SafeLoader with fewer implicit types.
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
-    except FileNotFoundError as error:
-        raise InputError("there is no such file", where=str(path), fix="check the name") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"is not valid YAML: {error}", where=str(path)) from error
+    # A SafeLoader with fewer implicit types.
+    return yaml_file.read(path, _Loader)
 
 
 def read_season(path: Path) -> Season:

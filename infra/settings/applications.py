@@ -49,6 +49,7 @@ class MoodleApplication(Settings):
     version: str = Field(
         # What runs on Debian 12's PHP 8.2. Moodle developer resources, "PHP", read 2026-11.
         pattern=r"^(4\.[45]|5\.[01])(\.\d+)?$",
+        examples=["4.5.8"],
         description="A released version such as 4.5.8, of 4.4 to 5.1.",
     )
     sha256: str = Field(

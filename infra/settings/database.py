@@ -79,7 +79,10 @@ class DatabaseSettings(Settings):
     )
     instance_class: str = Field("db.r6g.large", description="The writer's and every replica's.")
     name: str = Field(
-        "lms", pattern=r"^[a-z][a-z0-9_]{0,62}$", description="The database that is created."
+        "lms",
+        pattern=r"^[a-z][a-z0-9_]{0,62}$",
+        examples=["my_lms"],
+        description="The database that is created.",
     )
     admin_user: str = Field(
         "firstbell",

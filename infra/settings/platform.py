@@ -50,7 +50,13 @@ class PlatformSettings(Settings):
         description="An issued certificate for the domain and the tiers' hosts, in the stack's "
         "Region. Where it is left out one is requested; AWS needs dns then, to validate it.",
     )
-    owner: str = Field("platform", description="The tag `owner` of every resource.")
+    owner: str = Field(
+        "platform",
+        pattern=r"^[\w .:/=+@-]+$",
+        max_length=256,
+        examples=["platform-team"],
+        description="The tag `owner` of every resource, of what every service of AWS takes in one.",
+    )
     account: AccountSettings = AccountSettings.model_validate({})
     network: NetworkSettings = NetworkSettings.model_validate({})
     dns: DnsSettings | None = None

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import yaml
-
-from infra import instances, paths
+from infra import instances, paths, yaml_file
 from infra.errors import InputError, Problem, Problems, nearest
 from infra.settings.base import Settings
 from infra.settings.database import REGIONS_WITHOUT_PROXY
@@ -72,7 +70,7 @@ def read_stack(stack: str, *, cloud: Literal["local"] | None = None) -> StackSet
     """Read and check a stack's file; `cloud` overrides what it says.
 
     Raises:
-        InputError: there is no such stack, or its file is no YAML.
+        InputError: there is no such stack, or its file is no YAML or says a key twice.
         Problems: the file has errors; all of them are reported.
     """
     path = stack_file(stack)
@@ -84,10 +82,7 @@ def read_stack(stack: str, *, cloud: Literal["local"] | None = None) -> StackSet
             where=str(path),
             fix=(f"did you mean -s {close}?" if close else f"stacks: {', '.join(names) or 'none'}"),
         )
-    try:
-        document: Any = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"is not valid YAML: {error}", where=str(path)) from error
+    document: Any = yaml_file.read(path)
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise InputError(
@@ -138,7 +133,8 @@ def from_config(
         where_to = "local"  # what only AWS needs is not missing because of that
     region = config.get("aws:region")
     if not isinstance(region, str):
-        problems.append(Problem("aws:region", "is missing", "add it, for example eu-north-1"))
+        what = "is missing" if region is None else f"must be a Region's name, not {region!r}"
+        problems.append(Problem("aws:region", what, "write one such as eu-north-1"))
     elif where_to == "local" and region not in instances.regions():
         close = nearest(region, instances.regions())
         problems.append(
@@ -161,7 +157,6 @@ def from_config(
         problems += [
             problem
             for problem in (
-                *_problems_between_parts(platform, stack, region, where_to, broken),
                 *problems_with_names(
                     platform,
                     region if isinstance(region, str) else None,
@@ -169,6 +164,7 @@ def from_config(
                     accounts=accounts,
                     broken=broken,
                 ),
+                *_problems_between_parts(platform, stack, region, where_to, broken),
             )
             if not any(f"{problem.where}/".startswith(f"{where}/") for where in broken)
         ]
@@ -272,6 +268,8 @@ def unknown_hardware(platform: PlatformSettings, region: str) -> Iterator[Proble
         database.instance_class, database.engine, region
     ):
         yield Problem(f"{PLATFORM}/database/instance_class", problem.what, problem.fix)
+    if problem := instances.problem_with_database_version(database.engine_version, database.engine):
+        yield Problem(f"{PLATFORM}/database/version", problem.what, problem.fix)
     if platform.cache and (
         problem := instances.problem_with_cache_node_type(platform.cache.node_type, region)
     ):

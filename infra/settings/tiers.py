@@ -45,6 +45,7 @@ class TierSettings(FleetSettings):
     health_path: str | None = Field(
         None,
         pattern=r"^/",
+        examples=["/health"],
         description="Answered without the database; the application's own where left out.",
     )
     requests_per_target_per_minute: int = Field(

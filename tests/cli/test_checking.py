@@ -136,6 +136,13 @@ def test_a_stack_with_a_certificate_of_another_account_can_be_tried_on_the_local
 ) -> None:
     cloud = Cloud(local.endpoint, REGION)
     zones = cloud.call("ec2", "describe_subnets")["Subnets"]
+    gateway = cloud.call("ec2", "create_internet_gateway")["InternetGateway"]
+    cloud.call(
+        "ec2",
+        "attach_internet_gateway",
+        InternetGatewayId=gateway["InternetGatewayId"],
+        VpcId=zones[0]["VpcId"],
+    )
     (balancer,) = cloud.call(
         "elbv2", "create_load_balancer", Name="b", Subnets=[zone["SubnetId"] for zone in zones]
     )["LoadBalancers"]

@@ -129,7 +129,7 @@ def test_several_wrong_settings_are_told_together(write_stack: WriteStack) -> No
         workers={"queue": {"attempts": 0}, "jobs": {"imports": {"min": 3, "max": 2}}},
     )
     assert [problem.split(":")[1] for problem in found] == [
-        "platform/tiers/web/application/moodle/sha256",
+        "platform/tiers/web/application/sha256",
         "platform/tiers/web/drain_seconds",
         "platform/workers/queue/attempts",
         "platform/workers/jobs/imports",
