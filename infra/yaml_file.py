@@ -78,8 +78,8 @@ def _twice_in(pairs: Sequence[tuple[yaml.Node, yaml.Node]], path: str) -> Iterat
         if name in lines and name != "<<":
             yield Problem(
                 f"{path}{name}",
-                f"key {name!r} stands twice, in line {lines[name]} and in line {line}; only the last "
-                "would count",
+                f"key {name!r} stands twice, in line {lines[name]} and in line {line}; only the "
+                "last would count",
                 "put them together under one",
             )
         lines.setdefault(name, line)

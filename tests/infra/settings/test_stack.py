@@ -157,6 +157,7 @@ def test_a_file_that_is_no_yaml_is_named(stacks: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
+        ({"aws:region": ["eu-north-1"]}, "aws:region: must be a Region's name, not ['eu-north-1']"),
         ({"firstbell:season": ["a"]}, "firstbell:season: must be a path relative to stacks/"),
         ({PLATFORM: None}, "firstbell:platform: is missing (add it)"),
         ({PLATFORM: "x"}, "firstbell:platform: must be a mapping of keys to values, not 'x'"),
