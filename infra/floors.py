@@ -2,9 +2,9 @@
 
 Each minute EventBridge Scheduler starts a state machine that reads the minimums which the scheduled
 actions have set and puts them into CloudWatch. It reads what is live, so no copy of the plan can go
-stale; when it stops, the alarms that stand on the metric tell that their data stopped, and its log
-group which run failed and why. The metric of an Auto Scaling group's floor (GroupMinSize) is AWS's
-own.
+stale; when one is not published, the alarm that stands on it tells that its data stopped, and the
+log group which run failed and why. The metric of an Auto Scaling group's floor (GroupMinSize) is
+AWS's own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from infra.season.scalable import Scalable
 TIMEOUT_SECONDS: Final = 50
 # The shortest that EventBridge Scheduler keeps a call that failed: the next one is on its way.
 CALL_SECONDS: Final = 60
+# Where a run notes what went wrong, by the target's name.
+_MISSING: Final = "$.missing"
 # Runs that failed alone are logged: enough to look back over a term's exams.
 LOG_DAYS: Final = 90
 # Logs of this prefix share an entry in the account's policy of log deliveries, which would grow
@@ -153,14 +155,53 @@ def _all_beside(arn: str) -> str:
 
 
 def definition(stack: str, floors: Sequence[tuple[Floor, str]]) -> dict[str, Any]:
-    """The state machine in Amazon States Language: read each minimum, put them all at once.
+    """The state machine in Amazon States Language: read each minimum, then publish it.
 
-    A target that is gone fails the run: no metric is told from a minimum of nothing.
+    A target that is gone, or that AWS does not tell of, keeps no other back: it alone has no metric
+    then, which its alarm tells, and the run fails in the end, which the log tells.
     """
-    names = [floor.name for floor, _ in floors]
-    following = [*names[1:], "publish"]
-    states: dict[str, Any] = {
-        floor.name: {
+    states: dict[str, Any] = {}
+    followers = [*(_reads(floor.name) for floor, _ in floors[1:]), "all published"]
+    for (floor, resource_id), after in zip(floors, followers, strict=True):
+        states |= _published(stack, floor, resource_id, after)
+    states["all published"] = {
+        "Type": "Choice",
+        "Choices": [{"Variable": _MISSING, "IsPresent": True, "Next": "missing"}],
+        "Default": "done",
+    }
+    states["missing"] = {
+        "Type": "Fail",
+        "Error": "FloorMissing",
+        "Cause": "A minimum was not published: the input of this state says which and why.",
+    }
+    states["done"] = {"Type": "Succeed", "OutputPath": None}
+    return {
+        "Comment": f"Publishes the scheduled floors of {', '.join(f.name for f, _ in floors)} of "
+        f"{stack}",
+        "StartAt": _reads(floors[0][0].name),
+        "TimeoutSeconds": TIMEOUT_SECONDS,
+        "States": states,
+    }
+
+
+def _reads(name: str) -> str:
+    return f"read {name}"
+
+
+def _published(stack: str, floor: Floor, resource_id: str, after: str) -> dict[str, Any]:
+    """One target's states. What goes wrong is noted, and the run goes on `after` it.
+
+    Whether the target is there is asked first: a path that finds nothing is a States.Runtime error,
+    which no Catch takes. Step Functions developer guide, "Handling errors in workflows".
+    """
+    name = floor.name
+    found, takes, gone = f"is {name} there", f"take {name}", f"{name} is gone"
+    publishes = f"publish {name}"
+    noted = {"ResultPath": f"{_MISSING}.{name}", "Next": after}
+    catching = [{"ErrorEquals": ["States.ALL"]} | noted]
+    target = f"$.{name}.ScalableTargets[0]"
+    return {
+        _reads(name): {
             "Type": "Task",
             "Resource": "arn:aws:states:::aws-sdk:applicationautoscaling:describeScalableTargets",
             "Parameters": {
@@ -168,34 +209,39 @@ def definition(stack: str, floors: Sequence[tuple[Floor, str]]) -> dict[str, Any
                 "ScalableDimension": floor.of.dimension,
                 "ResourceIds": [resource_id],
             },
-            "ResultSelector": {"target.$": "$.ScalableTargets[0]"},
-            "ResultPath": f"$.{floor.name}",
-            "Next": after,
-        }
-        for (floor, resource_id), after in zip(floors, following, strict=True)
-    }
-    states["publish"] = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::aws-sdk:cloudwatch:putMetricData",
-        "Parameters": {
-            "Namespace": FLOOR_NAMESPACE,
-            "MetricData": [
-                {
-                    "MetricName": FLOOR_METRIC,
-                    "Dimensions": [
-                        {"Name": key, "Value": value}
-                        for key, value in floor_dimensions(stack, name).items()
-                    ],
-                    "Value.$": f"$.{name}.target.MinCapacity",
-                }
-                for name in names
-            ],
+            "ResultPath": f"$.{name}",
+            "Catch": catching,
+            "Next": found,
         },
-        "End": True,
-    }
-    return {
-        "Comment": f"Publishes the scheduled floors of {', '.join(names)} of {stack}",
-        "StartAt": names[0],
-        "TimeoutSeconds": TIMEOUT_SECONDS,
-        "States": states,
+        found: {
+            "Type": "Choice",
+            "Choices": [{"Variable": target, "IsPresent": True, "Next": takes}],
+            "Default": gone,
+        },
+        takes: {"Type": "Pass", "InputPath": target, "ResultPath": f"$.{name}", "Next": publishes},
+        gone: {
+            "Type": "Pass",
+            "Result": {"Error": "NoScalableTarget", "Cause": f"{resource_id} has none"},
+        }
+        | noted,
+        publishes: {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:cloudwatch:putMetricData",
+            "Parameters": {
+                "Namespace": FLOOR_NAMESPACE,
+                "MetricData": [
+                    {
+                        "MetricName": FLOOR_METRIC,
+                        "Dimensions": [
+                            {"Name": key, "Value": value}
+                            for key, value in floor_dimensions(stack, name).items()
+                        ],
+                        "Value.$": f"$.{name}.MinCapacity",
+                    }
+                ],
+            },
+            "ResultPath": None,
+            "Catch": catching,
+            "Next": after,
+        },
     }

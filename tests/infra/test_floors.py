@@ -47,18 +47,18 @@ def move(name: str, least: int) -> None:
     )
 
 
-def run_once(text: str) -> str:
-    """How one run of the state machine ends."""
+def run_once(text: str) -> Any:
+    """One run of the state machine, as it ended."""
     machines = client("stepfunctions")
     arn = machines.create_state_machine(
         name="floors", definition=text, roleArn="arn:aws:iam::123456789012:role/floors"
     )["stateMachineArn"]
     run = machines.start_execution(stateMachineArn=arn)["executionArn"]
     until = time.monotonic() + 20
-    while (status := machines.describe_execution(executionArn=run)["status"]) == "RUNNING":
+    while (ended := machines.describe_execution(executionArn=run))["status"] == "RUNNING":
         assert time.monotonic() < until
         time.sleep(0.05)
-    return status
+    return ended
 
 
 def published(name: str) -> list[float]:
@@ -87,15 +87,29 @@ def test_what_scheduled_actions_have_set_is_published() -> None:
     move("database", 1)
     move("second", 2)
     move("database", 5)
-    assert run_once(both()) == "SUCCEEDED"
+    assert run_once(both())["status"] == "SUCCEEDED"
     assert (published("database"), published("second")) == ([5.0], [2.0])
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_target_that_is_gone_is_silence_not_a_floor_of_nothing() -> None:
+@pytest.mark.parametrize("gone", IDS)
+def test_a_target_that_is_gone_is_silence_and_keeps_no_other_back(gone: str) -> None:
+    """Not a floor of nothing: its own alarm has no data then, and that is told."""
+    (other,) = (name for name in IDS if name != gone)
+    move(other, 2)
+    run = run_once(both())
+    assert (run["status"], run["error"]) == ("FAILED", "FloorMissing")
+    assert (published(gone), published(other)) == ([], [2.0])
+
+
+@pytest.mark.usefixtures("aws")
+def test_what_aws_refuses_to_tell_or_to_take_of_one_target_keeps_no_other_back() -> None:
+    move("database", 1)
     move("second", 2)
-    assert run_once(both()) == "FAILED"
-    assert published("database") == published("second") == []
+    unknown = "rds:cluster:ReadReplicaCount"
+    refused = both().replace(unknown, "rds:cluster:Unknown", 1)
+    assert run_once(refused)["status"] == "FAILED"
+    assert (published("database"), published("second")) == ([], [2.0])
 
 
 def test_a_stack_whose_replicas_no_season_moves_publishes_nothing(record: Record) -> None:
