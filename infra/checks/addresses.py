@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
+from infra.checks.fleets import kept_in_the_pool, more_while_replacing
 from infra.errors import Problem
-from infra.settings.fleet import FleetSettings
 from infra.settings.network import RESERVED_PER_SUBNET
 from infra.settings.platform import PlatformSettings
-from infra.settings.tiers import TierSettings
 
 # What a load balancer must find free to scale, beside its nodes. ELB user guide, "Subnets for your
 # load balancer".
@@ -74,9 +73,9 @@ def _application(platform: PlatformSettings) -> Iterator[Need]:
     zones, groups = platform.network.zones, platform.groups.values()
     total = sum(group.max for group in groups)
     yield Need(_share(total, zones), f"{total:,} instances over {zones} zones")
-    replacing = sum(_more_while_replacing(group) for group in groups)
+    replacing = sum(more_while_replacing(group) for group in groups)
     yield Need(_share(replacing, zones), f"{replacing:,} more while instances are replaced")
-    waiting = sum(_always_in_the_pool(group) for group in groups)
+    waiting = sum(kept_in_the_pool(group) for group in groups)
     yield Need(_share(waiting, zones), f"{waiting:,} more that warm pools always keep")
     endpoints = len(platform.network.interface_endpoints)
     yield Need(endpoints, "interface endpoints")
@@ -96,21 +95,6 @@ def _data(platform: PlatformSettings) -> Iterator[Need]:
         yield Need(_share(nodes, zones), f"{nodes} cache nodes over {zones} zones")
     if platform.files is not None:
         yield Need(1, "a mount target")
-
-
-def _more_while_replacing(group: FleetSettings) -> int:
-    """New instances that come before old ones go: in a refresh, or when AWS evens out the zones.
-
-    For the latter AWS takes 10 % or one. EC2 Auto Scaling user guide, "Availability Zones".
-    """
-    more = group.max * (group.refresh.max_healthy_percent - 100)
-    return max(1, -(-more // 100), -(-group.max // 10))
-
-
-def _always_in_the_pool(group: FleetSettings) -> int:
-    """What a warm pool keeps beside a group at its maximum; stopped, they keep their address."""
-    pool = group.warm_pool if isinstance(group, TierSettings) else None
-    return 0 if pool is None else pool.min
 
 
 def _share(things: int, zones: int) -> int:

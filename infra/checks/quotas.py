@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
+from infra.checks.fleets import registered, running
 from infra.errors import Problem
 from infra.season import limits
 from infra.season.compile import MOST_ACTIONS
@@ -256,20 +257,22 @@ def _demands(subject: Subject) -> Iterator[Demand]:
     tiers = platform.tiers
     largest = max(tiers, key=lambda name: tiers[name].max)
     where = f"{PLATFORM}/tiers/{largest}/max"
-    total = sum(tier.max for tier in tiers.values())
+    total = sum(registered(tier) for tier in tiers.values())
+    while_replacing = "while some are replaced"
     yield Demand(
         TARGETS_PER_LOAD_BALANCER,
         total,
         where,
-        f"the tiers have {total:,} instances at most, all behind one load balancer",
+        f"the tiers have {total:,} instances at most, {while_replacing}, all behind one load "
+        "balancer",
         region,
     )
     for name, tier in tiers.items():
         yield Demand(
             TARGETS_PER_TARGET_GROUP,
-            tier.max,
+            registered(tier),
             f"{PLATFORM}/tiers/{name}/max",
-            f"{tier.max:,} instances in one target group",
+            f"{registered(tier):,} instances in one target group, {while_replacing}",
             region,
         )
     rules = len(tiers)
@@ -329,8 +332,8 @@ def _demands(subject: Subject) -> Iterator[Demand]:
 
 
 def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
-    """vCPUs at every group's max: of its types of a family the largest, since any may be what AWS
-    has."""
+    """vCPUs of every group at its largest: of its types of a family the largest, since any may be
+    what AWS has."""
     fleets = subject.settings.platform.fleets
     by_quota: dict[Quota, dict[str, int]] = {}
     for key, group in fleets.items():
@@ -340,7 +343,7 @@ def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
             if quota is not None and described is not None:
                 of_quota = by_quota.setdefault(quota, {})
                 # Of some older types the table does not know how many: one each at least.
-                of_quota[key] = max(of_quota.get(key, 0), group.max * (described.vcpus or 1))
+                of_quota[key] = max(of_quota.get(key, 0), running(group) * (described.vcpus or 1))
     for quota, by_group in by_quota.items():
         vcpus = sum(by_group.values())
         families = quota.name.removeprefix("Running On-Demand ").removesuffix(" instances")
@@ -349,7 +352,8 @@ def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
             quota,
             vcpus,
             f"{PLATFORM}/{max(by_group, key=lambda key: by_group[key])}/max",
-            f"the largest fleet has {vcpus:,} vCPUs of {which}",
+            f"the largest fleet has {vcpus:,} vCPUs of {which}, with what comes before others go "
+            "and is prepared in warm pools",
             subject.settings.region,
         )
 
