@@ -62,6 +62,7 @@ _UPDATES: Final[Mapping[str, Mapping[str, str]]] = {
 _TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 _GROUP: Final = "aws:autoscaling/group:Group"
 _DISTRIBUTION: Final = "aws:cloudfront/distribution:Distribution"
+_RULE: Final = "aws:lb/listenerRule:ListenerRule"
 # An origin key in an URN: it can be made anew, so nothing is lost with it. Its number comes last.
 _ORIGIN_KEY: Final = re.compile(
     r"firstbell:origin_key:OriginKey\$aws:secretsmanager/"
@@ -94,14 +95,15 @@ def effects(outcome: Outcome) -> list[Effect]:
         for change in outcome.changes
         if change.type == _GROUP and change.after.get("instanceRefresh")
     }
+    made = {change.type for change in outcome.changes if change.operation == "create"}
     for change in outcome.changes:
-        effect = _effect(change, rolling=change.urn in refreshes)
+        effect = _effect(change, rolling=change.urn in refreshes, first_cdn=_DISTRIBUTION in made)
         if effect is not None:
             found.setdefault(change.urn, effect)
     return list(found.values())
 
 
-def _effect(change: Change, *, rolling: bool) -> Effect | None:
+def _effect(change: Change, *, rolling: bool, first_cdn: bool) -> Effect | None:
     if not change.type.startswith("aws:"):
         return None
     data = None if _ORIGIN_KEY.search(change.urn) else DATA.get(change.type)
@@ -112,7 +114,9 @@ def _effect(change: Change, *, rolling: bool) -> Effect | None:
     if change.operation in _REMOVING:
         return Effect(change.name, change.type, "removed" + _with(data), data)
     if change.operation == "update":
-        return Effect(change.name, change.type, _update(change, rolling=rolling))
+        return Effect(
+            change.name, change.type, _update(change, rolling=rolling, first_cdn=first_cdn)
+        )
     return None
 
 
@@ -120,7 +124,7 @@ def _with(data: str | None) -> str:
     return f", and {data} with it" if data else ""
 
 
-def _update(change: Change, *, rolling: bool) -> str:
+def _update(change: Change, *, rolling: bool, first_cdn: bool) -> str:
     changed = {re.split(r"[.\[]", entry.path)[0] for entry in change.properties}
     if change.type == _TEMPLATE and changed - {"tags", "tagsAll"}:
         return "a new version, in place; running instances keep the old one until they are replaced"
@@ -129,6 +133,12 @@ def _update(change: Change, *, rolling: bool) -> str:
             "rolling: an instance refresh replaces the instances a few at a time"
             if rolling
             else "in place: new instances start with it, running ones stay as they are"
+        )
+    if change.type == _RULE and "conditions" in changed and first_cdn:
+        return (
+            "in place: who comes directly is refused from now on, and until the names lead through "
+            "the CDN that is everybody; on a site that serves already write edge/serve_direct: "
+            "true for this up"
         )
     special = _UPDATES.get(change.type, {})
     words = [text for prop, text in special.items() if prop in changed]

@@ -155,14 +155,15 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
     site_certificate, edge_certificate = _certificates(settings, tags)
     edge = platform.edge
     key = edge and OriginKey(f"{stack}-origin", OriginKeyArgs(edge.key_number, tags))
+    closed = platform.closed_origin
     balancer = Balancer(
         stack,
         BalancerArgs(
             vpc_id=network.vpc_id,
             subnet_ids=network.public_subnet_ids,
             certificate_arn=site_certificate,
-            refusal="403" if edge else "404",
-            visitors=visitors() if edge else None,
+            refusal="403" if closed else "404",
+            visitors=visitors() if closed else None,
             deletion_protection=platform.database.deletion_protection,
             logs=logs,
             internet=network.internet,
@@ -174,7 +175,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         f"{stack}-balancer",
         FirewallArgs(
             scope="REGIONAL",
-            rules=origin_rules() if edge else front,
+            rules=origin_rules() if closed else front,
             log_days=platform.firewall.log_days,
             redacted_headers=[HEADER] if edge else [],
             balancer_arn=balancer.arn,
@@ -207,7 +208,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 balancer_security_group_id=balancer.security_group_id,
                 surroundings=surroundings,
                 tags=tags,
-                origin_keys=key.values if key else (),
+                origin_keys=key.values if key and closed else (),
             ),
         )
         for name, tier in platform.tiers.items()

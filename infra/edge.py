@@ -1,10 +1,11 @@
 """The edge: CloudFront before the load balancer, which then takes requests from it alone.
 
 The load balancer refuses what does not carry the origin key (see `origin_key`), so that nobody
-walks around the CDN and its web ACL. Pages are personal: they are passed on with all that the
-browser sent, and never cached; only paths that the stack's file calls static are. CloudFront fails
-over reads alone, so an LMS cannot be behind an origin group; what is, is the page that visitors see
-while the load balancer does not answer.
+walks around the CDN and its web ACL; while `serve_direct` is set, the CDN sends the key and nobody
+asks for it yet. Pages are personal: they are passed on with all that the browser sent, and never
+cached; only paths that the stack's file calls static are. CloudFront fails over reads alone, so an
+LMS cannot be behind an origin group; what is, is the page that visitors see while the load balancer
+does not answer.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from infra.checks import (
     hardware,
     names,
     notices,
+    origin,
     quotas,
     rules,
 )
@@ -34,6 +35,7 @@ _CHECKS: Final = (
     rules.check,
     names.check,
     notices.check,
+    origin.check,
 )
 
 

@@ -37,6 +37,12 @@ class EdgeSettings(Settings):
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = Field(
         "PriceClass_100", description="Where it answers from: 100 is Europe and North America."
     )
+    serve_direct: bool = Field(
+        False,
+        description="true: the load balancer serves who comes to it directly, too. For a site that "
+        "serves already: its first up with edge says true, and the next one, once the names lead "
+        "through the CDN, no more.",
+    )
     key_number: int = Field(
         1,
         ge=1,

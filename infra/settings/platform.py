@@ -81,6 +81,11 @@ class PlatformSettings(Settings):
         return tuple(dict.fromkeys((self.domain, *hosts)))
 
     @property
+    def closed_origin(self) -> bool:
+        """Whether the load balancer takes requests from the CDN alone."""
+        return self.edge is not None and not self.edge.serve_direct
+
+    @property
     def default_root_object(self) -> str:
         """What the bare address asks for behind the CDN."""
         given = self.edge and self.edge.default_root_object

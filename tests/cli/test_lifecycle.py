@@ -97,6 +97,30 @@ def test_a_group_with_an_instance_refresh_rolls() -> None:
     assert words(entry).startswith("rolling")
 
 
+RULE = "aws:lb/listenerRule:ListenerRule"
+
+
+def test_a_first_cdn_that_shuts_out_who_comes_directly_is_told() -> None:
+    """The names lead through it minutes later."""
+    rule = change("update", RULE, "demo-web", "conditions[1]")
+    first = change("create", DISTRIBUTION, "demo-edge")
+    (effect,) = effects(outcome(first, rule))
+    assert "write edge/serve_direct: true" in effect.words
+
+
+@pytest.mark.parametrize(
+    ("distribution", "path"),
+    [("create", "tags.owner"), ("update", "conditions[1]"), ("replace", "conditions[1]")],
+)
+def test_another_change_of_a_rule_or_of_the_cdn_shuts_nobody_out(
+    distribution: str, path: str
+) -> None:
+    rule = change("update", RULE, "demo-web", path)
+    there = change(distribution, DISTRIBUTION, "demo-edge")
+    (found,) = (e for e in effects(outcome(there, rule)) if e.type == RULE)
+    assert found.words == "in place"
+
+
 def test_a_replacement_is_told_once_with_what_forces_it() -> None:
     entries = [
         change(operation, "aws:ec2/vpc:Vpc", "demo", "cidrBlock")

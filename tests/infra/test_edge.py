@@ -43,6 +43,11 @@ STACKS: dict[str, dict[str, Any]] = {
         "edge": {},
         "tiers": {"web": {}, "api": {"paths": ["/api/*"], "hosts": ["a.example.org"]}},
     },
+    "edge, direct": {
+        "dns": DNS,
+        "edge": {"serve_direct": True},
+        "tiers": {"web": {}, "api": {"paths": ["/api/*"], "hosts": ["a.example.org"]}},
+    },
     "third key": {
         "dns": DNS,
         "edge": {
@@ -101,6 +106,31 @@ def test_the_balancer_takes_requests_from_the_cdn_alone(stack: Stack) -> None:
     assert ingress["tiny-balancer-cdn"]["prefixListId"] == "pl-0123456789abcdef0"
     assert "cidrIpv4" not in ingress["tiny-balancer-cdn"]
     assert "tiny-balancer-https" not in ingress
+
+
+def test_on_a_site_that_serves_already_the_cdn_comes_first_and_the_balancer_closes_afterwards(
+    stack: Stack,
+) -> None:
+    """Whoever comes directly is served as before, with the rules that judged him before, while the
+    names are on their way to a CDN that sends the key already."""
+    before, first = stack("no edge"), stack("edge, direct")
+    assert key_values(first) == key_values(first, "tiny-api") == key_values(before) is None
+    for kind in (
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        "aws:lb/listener:Listener",
+    ):
+        (name,) = (n for n in before.of_type(kind) if n in ("tiny-balancer-https", "tiny-https"))
+        assert first.of_type(kind)[name] == before.of_type(kind)[name]
+    acl = "aws:wafv2/webAcl:WebAcl"
+    assert (
+        first.of_type(acl)["tiny-balancer"]["ruleJson"]
+        == before.of_type(acl)["tiny-balancer"]["ruleJson"]
+        == first.of_type(acl)["tiny-edge"]["ruleJson"]
+    )
+    assert "Distribution::tiny-edge" in first.dependencies("Record::tiny-names-lms.example.org-A")
+    # Closing it changes nothing of the CDN: it goes on sending what the rules then ask for.
+    assert distribution(first) == distribution(stack("edge"))
+    assert "SecretVersion::tiny-origin-1" in first.dependencies("Distribution::tiny-edge")
 
 
 def test_the_key_changes_without_a_moment_in_which_a_request_is_refused(stack: Stack) -> None:
