@@ -6,10 +6,10 @@ Each says what is wrong and what to do next: who reads it has just been woken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from infra.backup import COMPLETION_MINUTES, START_MINUTES
+from infra.backup import COMPLETION_MINUTES, START_MINUTES, TEST_DATES
 from infra.floors import log_group
 from infra.measures import (
     FLOOR_METRIC,
@@ -41,6 +41,20 @@ DAY_MINUTES: Final = 24 * 60
 # From one daily backup to the next there may be a day, the window to start and that to complete;
 # AWS Backup sends its metrics some minutes later. Made whole hours, with one to spare.
 BACKUP_HOURS: Final = 24 + (START_MINUTES + COMPLETION_MINUTES) // 60 + 1
+# 1 in the hours without a restore of a restore test's week, Friday to Thursday, else 0. That
+# week's Sunday is DATE less the days since then, since all of it lies in one month; DAY is 1 on
+# Mondays, 7 on Sundays, both in UTC. They are taken of the writer's CPU, which is there each hour:
+# of restores AWS sends nothing while there are none. CloudWatch user guide, "Using math expressions
+# with CloudWatch metrics".
+_SUNDAY: Final = "(DATE(hourly) - IF(DAY(hourly) >= 5, DAY(hourly) - 7, DAY(hourly)))"
+RESTORE_MISSING: Final = (
+    f"IF(FILL(completed, 0) < 1 AND {_SUNDAY} >= {TEST_DATES[0]} AND {_SUNDAY} <= {TEST_DATES[1]}, "
+    "1, 0)"
+)
+# From Sunday 00:00, when the test begins at the earliest, to the end of Thursday: a restore leaves
+# fewer than so many behind it, so that one that came is never told. Without one it is told from
+# Wednesday 00:00 until Thursday is over; the test may begin a day late.
+RESTORE_HOURS: Final = 5 * 24
 
 Silence = Literal["well", "told", "wrong"]
 Topic = Literal["users", "capacity", "database", "cache", "jobs", "backups"]
@@ -330,6 +344,26 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
         "that one can trust. Next: AWS Backup's restore jobs in the console say why; restore the "
         f"latest by hand. `firstbell drift -s {stack}` shows whether the role was changed.",
     )
+    if watched.restores:
+        yield Alarm(
+            name="restore-test-missing",
+            topic="backups",
+            metrics={
+                "completed": watched.of_backups("NumberOfRestoreJobsCompleted"),
+                "hourly": replace(watched.cluster.metric("CPUUtilization", "Average"), period=HOUR),
+            },
+            expression=RESTORE_MISSING,
+            label="not one restore since this month's test",
+            threshold=1,
+            periods=RESTORE_HOURS,
+            period=HOUR,
+            text=f"This month's restore test of {stack}, on the second Sunday, has restored "
+            "nothing, of whatever kind, until Wednesday: nobody knows whether its backups work. "
+            f"Next: `firstbell drift -s {stack}` shows whether plan, selections or role were "
+            "changed; AWS Backup's restore testing in the console whether jobs wait, or found no "
+            "recovery point of the last week. Restore the latest by hand, of database, files and "
+            "bucket each: one that is left out while others are restored is told by no alarm.",
+        )
 
 
 def of_stack(stack: str, watched: Watched, settings: ObservabilitySettings) -> Sequence[Alarm]:

@@ -314,6 +314,8 @@ class Watched:
     jobs: Mapping[str, Jobs]
     cluster: Cluster
     cache: CacheGroup | None = None
+    restores: bool = True
+    """Whether restores are tried out each month."""
 
     def of_balancer(self, name: str, stat: str) -> Metric:
         return Metric("AWS/ApplicationELB", name, stat, {"LoadBalancer": self.balancer})

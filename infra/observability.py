@@ -99,6 +99,7 @@ def watch(
         cache=CacheGroup(names.cache, cache, REPLICA_CPU_TARGET_PERCENT, floors.get("cache"))
         if cache is not None and names.cache is not None
         else None,
+        restores=platform.backup.restore_test,
     )
 
 

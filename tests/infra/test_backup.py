@@ -28,7 +28,7 @@ def test_the_smallest_stack_backs_its_database_up_and_tries_it_out(record: Recor
         "daily": 35,
         "monthly": 365,
     }
-    assert program.of_type(TESTS)[NAME]["scheduleExpression"] == "cron(0 5 ? * 1#1 *)"
+    assert program.of_type(TESTS)[NAME]["scheduleExpression"] == "cron(0 5 ? * 1#2 *)"
     tested = program.of_type(TEST_SELECTION)
     assert [one["protectedResourceType"] for one in tested.values()] == ["Aurora"]
 
@@ -68,4 +68,4 @@ def test_settings_reach_the_plan_and_the_restore_test(record: Record) -> None:
 
 
 def test_a_restore_test_after_midnight_keeps_a_real_hour() -> None:
-    assert schedule(22 + 3, "? * 1#1 *") == "cron(0 1 ? * 1#1 *)"
+    assert schedule(22 + 3, "? * 1#2 *") == "cron(0 1 ? * 1#2 *)"

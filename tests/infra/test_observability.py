@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -208,6 +209,76 @@ def test_a_night_without_any_backup_is_an_alarm_although_aws_sends_no_metric(
     assert alarm["evaluationPeriods"] * query["metric"]["period"] == (24 * 60 + latest + 60) * 60
     # What says nothing of failures is no such alarm: without jobs nothing has failed.
     assert full.of_type(ALARM)["tiny-backup-failed"]["treatMissingData"] == "notBreaching"
+
+
+# Of three years: the second Sunday of each month.
+SUNDAYS: Final = [
+    next(day for day in days if day.isoweekday() == 7)
+    for year in (2026, 2027, 2028)
+    for month in range(1, 13)
+    for days in [[datetime(year, month, day, tzinfo=UTC) for day in range(8, 15)]]
+]
+
+
+def alarming(expression: str, periods: int, restored: set[datetime]) -> list[datetime]:
+    """When an alarm on restores would be on in those years, hour by hour."""
+    code = compile(expression.replace(" AND ", " and "), "expression", "eval")
+    found, in_a_row = list[datetime](), 0
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
+    for hour in (start + timedelta(hours=n) for n in range((end - start).days * 24)):
+        names: dict[str, Any] = {
+            "IF": lambda condition, yes, no: yes if condition else no,
+            "FILL": lambda series, value: series or value,
+            "DAY": datetime.isoweekday,
+            "DATE": lambda hour: hour.day,
+            "completed": hour in restored,
+            "hourly": hour,
+        }
+        in_a_row = in_a_row + 1 if eval(code, names) else 0  # noqa: S307 (our own expression)
+        if in_a_row >= periods:
+            found.append(hour + timedelta(hours=1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("after_hours", "told_hours"),
+    [(0, 0), (5, 0), (3 * 24 - 1, 0), (3 * 24, 1), (3 * 24 + 9, 10)],
+)
+def test_a_restore_test_that_ran_is_no_alarm_but_until_it_ran_late(
+    full: Recorded, after_hours: int, told_hours: int
+) -> None:
+    """From Sunday 00:00 on, the earliest, until Wednesday 00:00, when it is told."""
+    alarm = full.of_type(ALARM)["tiny-restore-test-missing"]
+    expression, periods = alarm["metricQueries"][-1]["expression"], alarm["evaluationPeriods"]
+    restored = {sunday + timedelta(hours=after_hours) for sunday in SUNDAYS}
+    assert len(alarming(expression, periods, restored)) == told_hours * len(SUNDAYS)
+    # An hour less, and a test that ran at once would be told each month.
+    if after_hours == 0:
+        assert len(alarming(expression, periods - 1, restored)) == len(SUNDAYS)
+
+
+def test_a_restore_test_that_never_ran_is_an_alarm_for_two_days_of_its_month(
+    full: Recorded,
+) -> None:
+    alarm = full.of_type(ALARM)["tiny-restore-test-missing"]
+    assert alarm["treatMissingData"] == "notBreaching"
+    (completed, hourly, result) = alarm["metricQueries"]
+    assert completed["metric"]["metricName"] == "NumberOfRestoreJobsCompleted"
+    assert {completed["metric"]["period"], hourly["metric"]["period"]} == {3600}
+    # AWS looks back for a week at most.
+    assert alarm["evaluationPeriods"] <= 7 * 24
+    (plan,) = full.of_type("aws:backup/restoreTestingPlan:RestoreTestingPlan").values()
+    assert plan["scheduleExpression"].endswith(" ? * 1#2 *)")
+    found = alarming(result["expression"], alarm["evaluationPeriods"], set())
+    # From Wednesday 00:00, the end of the hour before, until Thursday is over.
+    wednesdays = [sunday + timedelta(days=3) for sunday in SUNDAYS]
+    assert found == [day + timedelta(hours=n) for day in wednesdays for n in range(49)]
+
+
+def test_without_restore_tests_none_is_missed(record: Record) -> None:
+    alarms = record(backup={"restore_test": False}).of_type(ALARM)
+    assert "tiny-restore-test-missing" not in alarms
+    assert "tiny-backup-missing" in alarms
 
 
 def test_one_cause_is_told_once(full: Recorded) -> None:
