@@ -14,12 +14,20 @@ import numpy as np
 from cli.context import Context
 from infra import clock, paths
 from infra.errors import InputError, Problem, Problems, nearest
-from infra.scheduling import bounds_for, hardware_of
+from infra.scheduling import bounds_for, hardware_of, refuse_strangers
 from infra.season import simulate
 from infra.season.calendar import DAY, DayKind, day_kinds
 from infra.season.capacity import Bounds
 from infra.season.grid import DAY_MINUTES, Grid, wall_minutes
-from infra.season.plan import Plan, PlanTarget, build_plan, check_plan, read_plan, read_season
+from infra.season.plan import (
+    PLAN_COMMAND,
+    Plan,
+    PlanTarget,
+    build_plan,
+    check_plan,
+    read_plan,
+    read_season,
+)
 from infra.season.prices import read_prices, with_costs
 from infra.season.season_file import Season
 from infra.settings.stack import StackSettings, read_stack
@@ -42,6 +50,13 @@ class Source:
     @property
     def plan_path(self) -> Path:
         return self.path.with_suffix(".plan.json")
+
+    @property
+    def command(self) -> str:
+        """What plans it."""
+        of_stack = self.settings is not None and self.path == self.settings.season_file
+        option = f" -s {self.settings.stack}" if self.settings else ""
+        return PLAN_COMMAND + option + ("" if of_stack else f" --season {self.path}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +141,7 @@ def plan(
     the table `prices`, each target has its cost.
 
     Raises:
-        Problems: what is wrong with the season, or with the prices.
+        Problems: what is wrong with the season, by itself or for the stack, or with the prices.
         InputError: the earlier plan cannot be read, or there are prices and no stack.
     """
     hardware = hardware_of(source.settings) if source.settings else None
@@ -139,6 +154,8 @@ def plan(
     table = read_prices(prices) if prices else None
     progress("reading the calendar")
     season = read_season(source.path)
+    if source.settings:
+        refuse_strangers(source.settings, season)
     previous = _earlier(source, start) if hand_over and start else None
     built = build_plan(
         season,
@@ -196,10 +213,11 @@ def current(source: Source) -> tuple[Season, Plan]:
         InputError: there is no plan, or it is stale or edited.
     """
     season = read_season(source.path)
-    found = read_plan(source.plan_path)
+    found = read_plan(source.plan_path, command=source.command)
     # As of its own first day.
     first = datetime.combine(found.covers_from, time(), season.zone)
-    check_plan(found, season, bounds=bounds_of(source, season), now=first)
+    bounds = bounds_of(source, season)
+    check_plan(found, season, bounds=bounds, now=first, command=source.command)
     return season, found
 
 
@@ -373,9 +391,9 @@ def _read(source: Source) -> tuple[Plan, Grid]:
         raise InputError(
             "the season has no plan yet",
             where=str(source.plan_path),
-            fix="run firstbell season plan",
+            fix=f"run {source.command}",
         )
-    plan = read_plan(source.plan_path)
+    plan = read_plan(source.plan_path, command=source.command)
     zone = read_season(source.path).zone
     return plan, Grid(zone, plan.covers_from, plan.covers_to)
 

@@ -5,14 +5,22 @@ Read by the program and by the command line; imports no Pulumi.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from infra.errors import InputError, Problem, Problems, nearest
 from infra.season.apply import LiveAction, actions_at, bounds_at
-from infra.season.plan import Bounds, Plan, PlanTarget, check_plan, read_plan, read_season
+from infra.season.plan import (
+    PLAN_COMMAND,
+    Bounds,
+    Plan,
+    PlanTarget,
+    check_plan,
+    read_plan,
+    read_season,
+)
 from infra.season.prices import Hardware
 from infra.season.season_file import Season as SeasonFile
 from infra.season.season_file import TargetKind
@@ -96,62 +104,71 @@ def plan_in_force(settings: StackSettings, now: datetime) -> tuple[Plan, list[st
             fix="paths are relative to stacks/; write it, or correct the name",
         )
     season = read_season(settings.season_file)
+    refuse_strangers(settings, season)
+    command = f"{PLAN_COMMAND} -s {settings.stack}"
+    if not settings.plan_file.is_file():
+        raise InputError(
+            "the season has no plan yet", where=str(settings.plan_file), fix=f"run {command}"
+        )
+    plan = read_plan(settings.plan_file, command=command)
+    bounds = bounds_for(settings, season)
+    return plan, check_plan(plan, season, bounds=bounds, now=now, command=command)
+
+
+def refuse_strangers(settings: StackSettings, season: SeasonFile) -> None:
+    """Refuse a season that schedules what the stack has not, or has otherwise.
+
+    Raises:
+        Problems: all of it.
+    """
+    if found := [*_unknown(settings, season), *_otherwise(settings, season)]:
+        raise Problems(str(season.path), found)
+
+
+def _unknown(settings: StackSettings, season: SeasonFile) -> Iterator[Problem]:
     bounds = _bounds(settings)
-    unknown = [name for name in season.capacity if name not in bounds]
-    if unknown:
-        raise Problems(
-            str(settings.season_file),
-            [
-                Problem(
-                    f"capacity/{name}",
-                    f"the stack {settings.stack} has nothing of that name",
-                    f"did you mean {close!r}?" if close else f"it has: {', '.join(bounds)}",
-                )
-                for name in unknown
-                for close in (nearest(name, bounds),)
-            ],
-        )
-    command = f"firstbell season plan -s {settings.stack}"
-    wrong = [
-        Problem(
-            f"capacity/{name}/kind",
-            f"{target.kind} is not what a stack has there",
-            " or ".join(expected),
-        )
-        for name, target in season.capacity.items()
-        for expected in (expected_kinds(settings, name),)
-        if target.kind not in expected
-    ]
+    for name in season.capacity:
+        if name not in bounds:
+            close = nearest(name, bounds)
+            yield Problem(
+                f"capacity/{name}",
+                f"the stack {settings.stack} has nothing of that name",
+                f"did you mean {close!r}?" if close else f"it has: {', '.join(bounds)}",
+            )
+
+
+def _otherwise(settings: StackSettings, season: SeasonFile) -> Iterator[Problem]:
     cache = settings.platform.cache
-    if cache is not None and "cache" in season.capacity and not cache.scales:
-        wrong.append(
-            Problem(
+    for name, target in season.capacity.items():
+        if name not in _bounds(settings):
+            continue
+        expected = expected_kinds(settings, name)
+        if target.kind not in expected:
+            yield Problem(
+                f"capacity/{name}/kind",
+                f"{target.kind} is not what a stack has there",
+                f"write {' or '.join(expected)}",
+            )
+            continue
+        if name == "cache" and cache is not None and not cache.scales:
+            yield Problem(
                 "capacity/cache",
                 f"the stack's cache has {cache.replicas.min} replicas at any time",
                 f"in stacks/Pulumi.{settings.stack}.yaml write cluster_mode: true and replicas "
                 "with min below max, or take it out of the season",
             )
-        )
-    wrong += [
-        Problem(
-            f"capacity/{name}/boot",
-            f"{target.boot_minutes} minutes, but the stack's instances boot in "
-            f"{group.boot_minutes}",
-            "instances would come too late: give the longer one in both",
-        )
-        for name, target in season.capacity.items()
-        if (group := settings.platform.groups.get(name))
-        and target.kind == "autoscaling-group"
-        and target.boot_minutes < group.boot_minutes
-    ]
-    if wrong:
-        raise Problems(str(settings.season_file), wrong)
-    if not settings.plan_file.is_file():
-        raise InputError(
-            "the season has no plan yet", where=str(settings.plan_file), fix=f"run {command}"
-        )
-    plan = read_plan(settings.plan_file)
-    return plan, check_plan(plan, season, bounds=bounds_for(settings, season), now=now)
+        group = settings.platform.groups.get(name)
+        if (
+            group is not None
+            and target.kind == "autoscaling-group"
+            and target.boot_minutes < group.boot_minutes
+        ):
+            yield Problem(
+                f"capacity/{name}/boot",
+                f"{target.boot_minutes} minutes, but the stack's instances boot in "
+                f"{group.boot_minutes}",
+                "instances would come too late: give the longer one in both",
+            )
 
 
 def read_season_of(settings: StackSettings, now: datetime) -> Season:

@@ -286,7 +286,7 @@ def _take_certificates_of_other_accounts_as_there() -> None:
 
     def finding(self: AWSCertificateManagerBackend, arn: str) -> CertBundle:
         region, account = [*arn.split(":"), "", "", ""][3:5]
-        known = cast("dict[str, CertBundle]", self._certificates)  # pyright: ignore[reportPrivateUsage] # moto's way
+        known = self._certificates  # pyright: ignore[reportPrivateUsage] # moto's way
         if arn not in known and region == self.region_name and account != self.account_id:
             known[arn] = CertBundle.generate_cert(
                 SOMEBODYS_NAME, account_id=account, region=region, sans=[]

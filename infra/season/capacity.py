@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from infra.errors import Problem
+from infra.errors import Problem, nearest
 from infra.season import limits
 from infra.season.demand import Forecast, Kinds
 from infra.season.grid import DAY_MINUTES, Floats, Grid, Ints, day_of, moment_of, wall_minutes
@@ -64,14 +64,22 @@ def bounds_of(
         return None
     if given is not None and low < given.min:
         problems.append(
-            Problem(f"{where}/min", f"{low} is below the stack's minimum of {given.min}")
+            Problem(
+                f"{where}/min",
+                f"{low} is below the stack's minimum of {given.min}",
+                "raise it here, or lower the stack's",
+            )
         )
     if given is not None and high > given.max:
         problems.append(
-            Problem(f"{where}/max", f"{high} is above the stack's maximum of {given.max}")
+            Problem(
+                f"{where}/max",
+                f"{high} is above the stack's maximum of {given.max}",
+                "lower it here, or raise the stack's",
+            )
         )
     if low > high:
-        problems.append(Problem(where, f"min {low} is above max {high}"))
+        problems.append(Problem(where, f"min {low} is above max {high}", "lower min or raise max"))
         return None
     return Bounds(low, high)
 
@@ -206,8 +214,12 @@ def left_over(
     where = f"capacity/{name}/against"
     unknown = sorted(set(target.against) - set(floor_of))
     if unknown or cap is None or name not in cap.targets:
-        fix = "list it with the others under limits/instances" if not unknown else None
-        what = f"there is no planned target {unknown[0]!r}" if unknown else "needs a shared cap"
+        fix = "list it with the others under limits/instances"
+        what = "needs a shared cap"
+        if unknown:
+            what = f"there is no planned target {unknown[0]!r}"
+            close = nearest(unknown[0], floor_of)
+            fix = f"did you mean {close!r}?" if close else f"known are {', '.join(floor_of)}"
         problems.append(Problem(where, what, fix))
         return None
     used = np.sum([floor_of[other] for other in target.against], axis=0)
@@ -286,7 +298,14 @@ def cap_problems(
     if cap is None:
         return
     for name in sorted(set(cap.targets) - set(season.capacity)):
-        problems.append(Problem("limits/instances/targets", f"there is no target {name!r}"))
+        close = nearest(name, season.capacity)
+        problems.append(
+            Problem(
+                "limits/instances/targets",
+                f"there is no target {name!r}",
+                f"did you mean {close!r}?" if close else f"known are {', '.join(season.capacity)}",
+            )
+        )
     together = [floor_of[name] for name in cap.targets if name in floor_of]
     if together and (total := np.sum(together, axis=0)).max() > cap.max:
         when = moment_of(grid.start + int(total.argmax())).astimezone(grid.zone)

@@ -53,6 +53,7 @@ __all__ = [
 SCHEMA: Final = 1
 # Goes into `inputs_sha256`: raise it when equal inputs may give another plan.
 PLANNER_VERSION: Final = 3
+PLAN_COMMAND: Final = "firstbell season plan"
 # Service days begin at 04:15: clear of the hours that daylight saving may skip or double, also for
 # a first action that is late.
 DAY_START: Final = limits.FIRST_SAFE_MINUTE + 15
@@ -591,13 +592,13 @@ def _sha256(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a plan file.
+def read_plan(path: Path, *, command: str = PLAN_COMMAND) -> Plan:
+    """Read a plan file; `command` is what makes it anew.
 
     Raises:
         InputError: it is missing, unreadable, of another version, or was edited by hand.
     """
-    renew = "run `firstbell season plan` and commit the result"
+    renew = f"run {command} and commit the result"
     try:
         data = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         if data["schema"] != SCHEMA:
@@ -646,9 +647,14 @@ def _read_target(item: dict[str, Any]) -> PlanTarget:
 
 
 def check_plan(
-    plan: Plan, season: Season, *, bounds: Mapping[str, Bounds], now: datetime
+    plan: Plan,
+    season: Season,
+    *,
+    bounds: Mapping[str, Bounds],
+    now: datetime,
+    command: str = PLAN_COMMAND,
 ) -> list[str]:
-    """Whether the plan may be applied at `now`; returns warnings.
+    """Whether the plan may be applied at `now`; returns warnings. `command` makes it anew.
 
     Raises:
         InputError: the plan is stale (the season, a file it names, the stack's bounds or the
@@ -656,7 +662,7 @@ def check_plan(
     """
     problems: list[Problem] = []
     grid = Grid(season.zone, plan.covers_from, plan.covers_to)
-    renew = "run `firstbell season plan` and commit the result"
+    renew = f"run {command} and commit the result"
     kinds = _kinds(season, grid, problems)
     effective = {
         name: found

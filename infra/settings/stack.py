@@ -146,9 +146,8 @@ def from_config(
         )
     accounts: tuple[str, ...] = ()
     if where_to == "aws":
-        given = config.get("aws:allowedAccountIds")
-        unsound = _problems_with_accounts(given)
-        accounts = () if unsound else tuple(given)
+        unsound = _problems_with_accounts(config.get("aws:allowedAccountIds"))
+        accounts = () if unsound else tuple(config["aws:allowedAccountIds"])
         problems += unsound
     platform, found = read_partly(PlatformSettings, config.get(PLATFORM), source, key=PLATFORM)
     problems += found

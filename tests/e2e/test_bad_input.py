@@ -129,7 +129,7 @@ def test_a_stale_plan_is_refused(firstbell: Firstbell, change: Callable[[Path], 
     change(firstbell.stacks)
     said = refused(firstbell, "up", "-s", "autumn")
     assert "stale" in said
-    assert "firstbell season plan" in said
+    assert "run firstbell season plan -s autumn" in said
 
 
 def test_a_plan_edited_by_hand_is_refused(firstbell: Firstbell) -> None:
@@ -142,10 +142,15 @@ def test_a_plan_edited_by_hand_is_refused(firstbell: Firstbell) -> None:
 
 
 def test_a_season_that_names_what_the_stack_lacks_is_refused(firstbell: Firstbell) -> None:
-    edit(firstbell.stacks / "seasons" / "autumn.yaml", "\n  web:", "\n  wbe:")
-    said = refused(firstbell, "preview", "-s", "autumn")
-    assert "capacity/wbe" in said
-    assert "did you mean 'web'" in said
+    file = firstbell.stacks / "seasons" / "autumn.yaml"
+    edit(file, "\n  web:", "\n  wbe:")
+    edit(file, "database: {kind: aurora-replicas", "database: {kind: autoscaling-group")
+    for command in (["preview"], ["season", "plan"]):
+        said = refused(firstbell, *command, "-s", "autumn")
+        assert "capacity/wbe: the stack autumn has nothing of that name" in said
+        assert "did you mean 'web'" in said
+        assert "capacity/database/kind: autoscaling-group is not what a stack has there" in said
+        assert "write aurora-replicas" in said
 
 
 def test_an_endpoint_that_is_not_loopback_is_refused(firstbell: Firstbell) -> None:

@@ -51,9 +51,9 @@ def command(
         raise InputError("is empty", where="--group", fix="name the group")
     source = planning.source(context, season_file)
     season = read_season(source.path)
-    plan = read_plan(source.plan_path)
-    now = planning.now(source)
-    for warning in check_plan(plan, season, bounds=planning.bounds_of(source, season), now=now):
+    plan = read_plan(source.plan_path, command=source.command)
+    now, bounds = planning.now(source), planning.bounds_of(source, season)
+    for warning in check_plan(plan, season, bounds=bounds, now=now, command=source.command):
         render.warn(warning)
     name = answers.target_name(plan, target)
     text = export(plan.targets[name], target_name=name, group=group, now=now, form=form)
