@@ -21,6 +21,7 @@ from infra.checks.hours import (
 from infra.checks.names import zone_findings
 from infra.checks.quotas import of_account
 from infra.errors import InputError, Problem, Problems
+from infra.policy import exceptions
 from infra.scheduling import plan_in_force
 from infra.season.prices import PriceTable, read_prices
 from infra.settings.dns import DnsSettings
@@ -81,13 +82,15 @@ def money(prices: Path | None, most: float | None) -> Money | None:
 
 
 def check(settings: StackSettings, asked: Money | None) -> Checked:
-    """Check a stack's file and its plan; nothing is started for it.
+    """Check a stack's file, its plan and its exceptions; nothing is started for it.
 
     Raises:
         InputError: the season's plan does not hold.
-        Problems: everything that AWS, a quota, the database or the bound on costs stands against.
+        Problems: everything that AWS, a quota, the database or the bound on costs stands against,
+            or what is wrong with the exceptions from controls.
     """
     moment = clock.now(settings.cloud)
+    exceptions.read(moment.date(), settings.stack)
     try:
         found = plan_in_force(settings, moment)
     except InputError as error:

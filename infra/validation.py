@@ -74,20 +74,26 @@ def _problems(
                 f"unknown key {location[-1]!r}",
                 f"did you mean {close!r}?" if close else f"known keys: {', '.join(known)}",
             )
+        elif data is None and not location and not key:
+            yield Problem(where, "is empty", "write what belongs there, or remove it")
         elif detail["type"] == "missing" or (detail["type"] == "model_type" and data is None):
             examples = " or ".join(map(str, _examples_at(model, location)))
             yield Problem(
                 where, "is missing", f"add it, such as {examples}" if examples else "add it"
             )
         elif detail["type"] in ("model_type", "dict_type"):
+            # Only a stack's file has its settings below a key.
+            fix = "write the keys below it, one a line, each with its value"
             yield Problem(
                 where,
                 f"must be a mapping of keys to values, not {detail['input']!r}",
-                "write the keys below it, one a line, each with its value (docs/settings.md)",
+                f"{fix} (docs/settings.md)" if key else fix,
             )
         elif detail["type"] in ("tuple_type", "list_type"):
             given = detail["input"]
-            yield Problem(where, f"must be a list, not {given!r}", f"write [{given}]")
+            plain = isinstance(given, str | int | float) and not isinstance(given, bool)
+            fix = f"write [{given}]" if plain else "write its entries below it, each after a hyphen"
+            yield Problem(where, f"must be a list, not {given!r}", fix)
         else:
             message = detail["msg"].removeprefix("Value error, ")
             # What we say ourselves ends in the fix, after a semicolon.
@@ -104,7 +110,11 @@ def _problems(
             yield Problem(where, what[:1].lower() + what[1:] + shown, fix)
 
 
+_DATE: Final = "write a date such as 2026-12-31"
 _FIXES: Final = {
+    "date_from_datetime_inexact": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_type": _DATE,
     "float_parsing": "write a number",
     "float_type": "write a number",
     "int_parsing": "write a whole number",

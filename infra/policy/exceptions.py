@@ -41,8 +41,8 @@ class PolicyException(Settings):
     def _is_known(cls, value: str) -> str:
         if value not in by_id():
             close = nearest(value, by_id())
-            hint = f", did you mean {close}?" if close else ""
-            raise ValueError(f"is no control of the pack{hint}")
+            hint = f"did you mean {close}?" if close else "firstbell policy list shows them"
+            raise ValueError(f"is no control of the pack; {hint}")
         return value
 
     def covers(self, stack: str, finding: Finding) -> bool:

@@ -107,6 +107,19 @@ def test_a_wrong_stack_is_refused(
     assert complaint in refused(firstbell, command, "-s", "autumn")
 
 
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_an_exception_without_expiry_is_refused_before_anything_is_started(
+    firstbell: Firstbell, command: str
+) -> None:
+    firstbell("season", "plan", "-s", "autumn")
+    (firstbell.stacks / "exceptions.yaml").write_text(
+        "version: 1\nexceptions: [{control: ELB.6, owner: ops, reason: the demo is removed}]\n"
+    )
+    said = refused(firstbell, command, "-s", "autumn")
+    assert "stacks/exceptions.yaml" in said
+    assert "exceptions/1/expires: is missing" in said
+
+
 def test_an_unknown_stack_is_refused_with_the_nearest(firstbell: Firstbell) -> None:
     assert "did you mean -s autumn?" in refused(firstbell, "up", "-s", "autum")
 

@@ -122,7 +122,28 @@ def test_all_that_is_wrong_with_the_file_is_said_at_once(stacks: Path) -> None:
         "exceptions/3/expires",
         "exceptions/4/until",
     }
-    assert "did you mean ELB.6?" in said["exceptions/1/control"].what
+    assert said["exceptions/1/control"].fix == "did you mean ELB.6?"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file: is empty"),
+        ("- {control: ELB.6}\n", "write the keys below it, one a line, each with its value)"),
+        (
+            "version: 1\nexceptions: {ELB.6: no}\n",
+            "write its entries below it, each after a hyphen",
+        ),
+        ("version: 1\nexceptions: [{expires: 31.12.2026}]\n", "write a date such as 2026-12-31"),
+        ("version: 1\nexceptions: []\nversion: 1\n", "key 'version' stands twice"),
+    ],
+)
+def test_a_file_of_the_wrong_shape_is_told_what_to_write(
+    stacks: Path, text: str, said: str
+) -> None:
+    (stacks / "exceptions.yaml").write_text(text)
+    with pytest.raises(Problems, match=re.escape(said)):
+        exceptions.read(TODAY)
 
 
 def test_no_exception_lasts_longer_than_a_year(stacks: Path) -> None:
