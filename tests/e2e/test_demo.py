@@ -31,7 +31,8 @@ def demo(home: Path, tmp_path: Path) -> Generator[Firstbell]:
     """The committed stacks, a home of its own, and a system clock that says 2030."""
     (tmp_path / "clock").mkdir()
     (tmp_path / "clock" / "sitecustomize.py").write_text(ANOTHER_YEAR)
-    yield Firstbell(PROJECT_ROOT / "stacks", home, {"PYTHONPATH": str(tmp_path / "clock")})
+    environment = {"PYTHONPATH": str(tmp_path / "clock")}
+    yield Firstbell(PROJECT_ROOT / "stacks", home, environment, checkpoints=True)
     server.stop()
 
 

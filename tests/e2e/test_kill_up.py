@@ -47,6 +47,11 @@ EC2_KINDS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def state_at_each_step(firstbell: Firstbell) -> None:
+    firstbell.checkpoints = True
+
+
 def checkpoint(firstbell: Firstbell) -> dict[str, Any]:
     """The state as the engine has written it so far."""
     path = firstbell.home / "local/state/.pulumi/stacks/firstbell/killed.json"

@@ -58,6 +58,11 @@ def measured_things(firstbell: Firstbell) -> dict[str, set[str]]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def as_its_users_run_it(firstbell: Firstbell) -> None:
+    firstbell.checkpoints = True
+
+
 def test_planned_in_august_applied_in_november_nothing_changes_a_week_later(
     firstbell: Firstbell,
 ) -> None:
