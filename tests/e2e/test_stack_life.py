@@ -12,6 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from cli.localcloud import server
 from cli.migration import stack_target
 from tests.e2e.conftest import Firstbell
