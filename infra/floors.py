@@ -17,7 +17,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra.iam import Statement, policy_document, service_role
+from infra.iam import Statement, all_log_groups, policy_document, service_role
 from infra.measures import FLOOR_METRIC, FLOOR_NAMESPACE, floor_dimensions
 from infra.season.scalable import Scalable
 
@@ -96,7 +96,7 @@ class Floors(pulumi.ComponentResource):
             policy=policy_document(
                 [
                     Statement(_DELIVERING, ["*"]),
-                    Statement(["logs:DescribeLogGroups"], [log.arn.apply(_all_beside)]),
+                    Statement(["logs:DescribeLogGroups"], [all_log_groups(log.arn)]),
                 ]
             ),
             opts=child,
@@ -147,11 +147,6 @@ class Floors(pulumi.ComponentResource):
 def log_group(stack: str) -> str:
     """Where the runs that failed say why."""
     return f"{LOG_PREFIX}{stack}-floors"
-
-
-def _all_beside(arn: str) -> str:
-    """A log group's ARN as that of all of its account and Region."""
-    return f"{arn.partition(':log-group:')[0]}:log-group:*"
 
 
 def definition(stack: str, floors: Sequence[tuple[Floor, str]]) -> dict[str, Any]:

@@ -61,6 +61,12 @@ def service_role(
     return role
 
 
+def all_log_groups(arn: pulumi.Output[str]) -> pulumi.Output[str]:
+    """All log groups of the account and Region of one: what DescribeLogGroups is asked for, so
+    that one group's ARN allows nothing. Service Authorization Reference, Amazon CloudWatch Logs."""
+    return arn.apply(lambda text: f"{text.partition(':log-group:')[0]}:log-group:*")
+
+
 def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     """The JSON text of an identity policy that allows these statements."""
     return pulumi.Output.json_dumps(

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.errors import InputError
-from infra.iam import Statement, service_role
+from infra.iam import Statement, all_log_groups, service_role
 from infra.settings.network import NetworkSettings
 
 # The order is the order of the slots in the block; a row of four slots each.
@@ -241,7 +241,7 @@ class Network(pulumi.ComponentResource):
                     ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
                     (group.arn.apply(lambda arn: f"{arn}:*"),),
                 ),
-                Statement(("logs:DescribeLogGroups",), (group.arn,)),
+                Statement(("logs:DescribeLogGroups",), (all_log_groups(group.arn),)),
             ],
             tags=self._tags,
             opts=self._child,

@@ -46,6 +46,8 @@ MANAGED: Final = frozenset(
         "service-role/AWSBackupServiceRolePolicyForRestores",
     )
 )
+# It is asked for all log groups of an account and Region at once. Same reference, CloudWatch Logs.
+LISTING: Final = "logs:DescribeLogGroups"
 _SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com")
 
 
@@ -72,6 +74,8 @@ def faults_of_identity(document: Mapping[str, Any]) -> list[str]:
         for resource in listed(statement.get("Resource")):
             if is_everything(resource) and named_only:
                 found.append(f"{', '.join(named_only)} on {resource}, which AWS allows naming")
+            if LISTING in actions and not resource.endswith(":log-group:*"):
+                found.append(f"{LISTING} on {resource}, which allows nothing")
     return found
 
 

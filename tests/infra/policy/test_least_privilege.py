@@ -134,6 +134,14 @@ def test_a_document_that_allows_too_much_is_caught(statement: dict[str, Any]) ->
     assert faults_of_identity(allow(**statement)) != []
 
 
+def test_a_listing_that_is_allowed_on_one_thing_is_caught() -> None:
+    """AWS refuses it, and the log stays empty without a word."""
+    groups = "arn:aws:logs:eu-north-1:123456789012:log-group:"
+    listing = {"Action": "logs:DescribeLogGroups"}
+    assert faults_of_identity(allow(**listing, Resource=f"{groups}*")) == []
+    assert faults_of_identity(allow(**listing, Resource=f"{groups}flow")) != []
+
+
 def trust(**more: Any) -> dict[str, Any]:
     sound = {
         "Effect": "Allow",
