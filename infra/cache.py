@@ -195,6 +195,8 @@ class Cache(pulumi.ComponentResource):
             transit_encryption_enabled=True,
             at_rest_encryption_enabled=True,
             auto_minor_version_upgrade=True,
+            # Else it waits for the weekly maintenance window.
+            apply_immediately=True,
             snapshot_retention_limit=settings.snapshot_days,
             tags=self._tags,
             opts=pulumi.ResourceOptions(

@@ -24,6 +24,9 @@ PROXY_FAMILY: Final[dict[DatabaseEngine, str]] = {
     "aurora-mysql": "MYSQL",
 }
 READER_CPU_TARGET_PERCENT: Final = 60.0
+# A change waits for the weekly maintenance window else, is a difference until then at each `drift`,
+# and cuts connections at a time that nobody chose. `preview` says what it does, `up` does it.
+APPLY_IMMEDIATELY: Final = True
 # What the proxy leaves of the writer's connections to those who connect without it.
 PROXY_CONNECTIONS_PERCENT: Final = 90
 # A page waits no longer than this for a connection; the balancer gives up after 60.
@@ -81,8 +84,9 @@ class Database(pulumi.ComponentResource):
         self.port = PORT[args.settings.engine]
         group = self._security_group()
         self.security_group_id = group.id
-        cluster = self._cluster(group)
-        instances = self._instances(cluster)
+        instance_parameters = self._instance_parameters()
+        cluster = self._cluster(group, instance_parameters)
+        instances = self._instances(cluster, instance_parameters)
         target = self._scalable_target(cluster, instances)
         secret_arn = cluster.master_user_secrets.apply(
             lambda secrets: str(secrets[0].secret_arn) if secrets else ""
@@ -131,7 +135,25 @@ class Database(pulumi.ComponentResource):
                 )
         return group
 
-    def _cluster(self, group: aws.ec2.SecurityGroup) -> aws.rds.Cluster:
+    def _instance_parameters(self) -> aws.rds.ParameterGroup:
+        settings, name = self._args.settings, self._name
+        return aws.rds.ParameterGroup(
+            name,
+            family=parameters.family(settings),
+            description=f"{name}: waits and deadlocks are logged",
+            parameters=[
+                aws.rds.ParameterGroupParameterArgs(
+                    name=parameter.name, value=parameter.value, apply_method=parameter.applied
+                )
+                for parameter in parameters.instance_parameters(settings)
+            ],
+            tags=self._tags,
+            opts=self._child,
+        )
+
+    def _cluster(
+        self, group: aws.ec2.SecurityGroup, instance_parameters: aws.rds.ParameterGroup
+    ) -> aws.rds.Cluster:
         args, settings, name = self._args, self._args.settings, self._name
         subnets = aws.rds.SubnetGroup(
             name, subnet_ids=args.subnet_ids, tags=self._tags, opts=self._child
@@ -153,6 +175,11 @@ class Database(pulumi.ComponentResource):
             name,
             engine=aws.rds.EngineType(settings.engine),
             engine_version=settings.engine_version,
+            # AWS refuses another major version without this, and without the parameter group that
+            # its instances then have. `preview` says what an upgrade is, and forbids the way back.
+            allow_major_version_upgrade=True,
+            db_instance_parameter_group_name=instance_parameters.name,
+            apply_immediately=APPLY_IMMEDIATELY,
             database_name=settings.name,
             master_username=settings.admin_user,
             # RDS makes the password, keeps it in Secrets Manager and rotates it.
@@ -189,11 +216,15 @@ class Database(pulumi.ComponentResource):
             for kind in LOG_TYPES[self._args.settings.engine]
         ]
 
-    def _instances(self, cluster: aws.rds.Cluster) -> list[aws.rds.ClusterInstance]:
+    def _instances(
+        self, cluster: aws.rds.Cluster, instance_parameters: aws.rds.ParameterGroup
+    ) -> list[aws.rds.ClusterInstance]:
         """The writer, and one replica of our own where any is wanted.
 
         Application Auto Scaling removes only replicas that it added itself, so that this one stays
-        for a failover whatever the schedule says. It counts towards the schedule's minimum.
+        for a failover whatever the schedule says. It counts towards the schedule's minimum. It
+        comes, and changes, after the writer: the first instance becomes the writer, and two that
+        restart at once leave nothing to fail over to.
         """
         name, settings = self._name, self._args.settings
         monitoring = service_role(
@@ -203,40 +234,30 @@ class Database(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        instance_parameters = aws.rds.ParameterGroup(
-            name,
-            family=parameters.family(settings),
-            description=f"{name}: waits and deadlocks are logged",
-            parameters=[
-                aws.rds.ParameterGroupParameterArgs(
-                    name=parameter.name, value=parameter.value, apply_method=parameter.applied
-                )
-                for parameter in parameters.instance_parameters(settings)
-            ],
-            tags=self._tags,
-            opts=self._child,
-        )
         roles = ["writer"] + (["replica"] if settings.replicas.min >= 1 else [])
-        first = pulumi.ResourceOptions(parent=self, depends_on=self._log_groups(cluster))
-        return [
-            aws.rds.ClusterInstance(
-                f"{name}-{role}",
-                cluster_identifier=cluster.cluster_identifier,
-                engine=aws.rds.EngineType(settings.engine),
-                instance_class=settings.instance_class,
-                db_parameter_group_name=instance_parameters.name,
-                publicly_accessible=False,
-                auto_minor_version_upgrade=True,
-                copy_tags_to_snapshot=True,
-                performance_insights_enabled=parameters.has_performance_insights(settings),
-                monitoring_interval=settings.monitoring_seconds,
-                monitoring_role_arn=monitoring.arn,
-                promotion_tier=tier,
-                tags=self._tags,
-                opts=first,
+        after: list[pulumi.Resource] = [*self._log_groups(cluster)]
+        made: list[aws.rds.ClusterInstance] = []
+        for tier, role in enumerate(roles):
+            made.append(
+                aws.rds.ClusterInstance(
+                    f"{name}-{role}",
+                    cluster_identifier=cluster.cluster_identifier,
+                    engine=aws.rds.EngineType(settings.engine),
+                    instance_class=settings.instance_class,
+                    db_parameter_group_name=instance_parameters.name,
+                    publicly_accessible=False,
+                    auto_minor_version_upgrade=True,
+                    apply_immediately=APPLY_IMMEDIATELY,
+                    copy_tags_to_snapshot=True,
+                    performance_insights_enabled=parameters.has_performance_insights(settings),
+                    monitoring_interval=settings.monitoring_seconds,
+                    monitoring_role_arn=monitoring.arn,
+                    promotion_tier=tier,
+                    tags=self._tags,
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[*after, *made]),
+                )
             )
-            for tier, role in enumerate(roles)
-        ]
+        return made
 
     def _proxy(
         self,

@@ -144,9 +144,13 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     snapshots = firstbell.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]
     assert "small-database-final" in [s["DBClusterSnapshotIdentifier"] for s in snapshots]
 
-    # A tier of another name: the new one is there before the old one goes.
-    write(file, name="school", tier="site")
+    # A tier of another name: the new one is there before the old one goes. And the database's next
+    # major version, with parameter groups of its family.
+    write(file, name="school", tier="site", version="17")
     firstbell("up", "-s", "small")
+    (upgraded,) = firstbell.client("rds").describe_db_clusters()["DBClusters"]
+    assert (upgraded["DBClusterIdentifier"], upgraded["EngineVersion"]) == (replaced, "17")
+    firstbell("drift", "-s", "small")
 
     # Its buckets hold objects, versions of them and markers of deleted ones.
     s3 = firstbell.client("s3")

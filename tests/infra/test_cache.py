@@ -25,6 +25,7 @@ def test_a_cache_passes_the_controls_by_default(record: Record) -> None:
     assert {
         "snapshotRetentionLimit": 7,  # ElastiCache.1
         "autoMinorVersionUpgrade": True,  # ElastiCache.2
+        "applyImmediately": True,  # not in some maintenance window
         "automaticFailoverEnabled": True,  # ElastiCache.3
         "multiAzEnabled": True,
         "atRestEncryptionEnabled": True,  # ElastiCache.4

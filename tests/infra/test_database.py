@@ -47,6 +47,22 @@ def test_the_smallest_stack_has_a_database_that_passes_the_controls(record: Reco
     assert not program.of_type(PROXY)
 
 
+def test_what_preview_says_of_a_change_is_done_at_once_and_not_in_a_maintenance_window(
+    record: Record,
+) -> None:
+    """AWS would wait for its weekly window, and refuse another major version altogether."""
+    program = record()
+    cluster, instances = program.of_type(CLUSTER)[NAME], program.of_type(INSTANCE)
+    assert [each["applyImmediately"] for each in (cluster, *instances.values())] == [True] * 3
+    assert cluster["allowMajorVersionUpgrade"]
+    # The instances' group, of the new version's family, has to be there before.
+    assert f"ParameterGroup::{NAME}" in program.dependencies(f"Cluster::{NAME}")
+    # Two instances that restart at once leave nothing to fail over to.
+    assert f"ClusterInstance::{NAME}-writer" in program.dependencies(
+        f"ClusterInstance::{NAME}-replica"
+    )
+
+
 def test_the_engines_logs_are_kept_as_long_as_the_stack_says(record: Record) -> None:
     program = record(database={"engine": "aurora-mysql", "log_days": 400})
     groups = program.of_type(LOG_GROUP)

@@ -314,6 +314,56 @@ def parameters_are_of_the_engine(cloud: Cloud, request: Request) -> None:
         )
 
 
+# AWS's own words: hashicorp/terraform-provider-aws#17111 has them. Aurora user guide, "Upgrading
+# Amazon Aurora PostgreSQL DB clusters" and "Performing an in-place upgrade".
+@rule("rds", "modify_db_cluster", live=True)
+def a_major_version_is_asked_for_with_parameters_of_its_own(cloud: Cloud, request: Request) -> None:
+    version = request.get("EngineVersion")
+    if version is None:
+        return
+    cluster = cloud.call(
+        "rds", "describe_db_clusters", DBClusterIdentifier=request["DBClusterIdentifier"]
+    )["DBClusters"][0]
+    engine = cluster["Engine"]
+    if _major(engine, version) == _major(engine, cluster["EngineVersion"]):
+        return
+    refuse_unless(
+        request.get("AllowMajorVersionUpgrade", False),
+        _COMBINATION,
+        "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.",
+    )
+    given = request.get("DBInstanceParameterGroupName")
+    if given is not None:
+        group = cloud.call("rds", "describe_db_parameter_groups", DBParameterGroupName=given)
+        family = group["DBParameterGroups"][0]["DBParameterGroupFamily"]
+        refuse_unless(
+            family == f"{engine}{_major(engine, version)}",
+            _COMBINATION,
+            f"The Parameter Group {given} with DBParameterGroupFamily {family} cannot be used for "
+            f"this instance. Please use a Parameter Group for {engine} {version}",
+        )
+        return
+    for member in cluster.get("DBClusterMembers", []):
+        instance = cloud.call(
+            "rds", "describe_db_instances", DBInstanceIdentifier=member["DBInstanceIdentifier"]
+        )["DBInstances"][0]
+        for group in instance.get("DBParameterGroups", []):
+            name = group["DBParameterGroupName"]
+            refuse_unless(
+                name.startswith("default."),
+                _COMBINATION,
+                f"The current DB instance parameter group {name} is custom. You must explicitly "
+                "specify a new DB instance parameter group, either default or custom, for the "
+                "engine version upgrade.",
+            )
+
+
+def _major(engine: str, version: str) -> str:
+    """As in the families of parameter groups: 16 of 16.6, 8.0 of 8.0.mysql_aurora.3.08.0."""
+    parts = version.split(".")
+    return parts[0] if engine == "aurora-postgresql" else ".".join(parts[:2])
+
+
 # ---- Proxies ---------------------------------------------------------------------------------
 
 _FAMILIES: Final = {"aurora-postgresql": "POSTGRESQL", "aurora-mysql": "MYSQL"}

@@ -175,6 +175,7 @@ def test_updates_happen_in_place_and_really(journey: Journey) -> None:
     assert states["template"]["outputs"]["description"] == "red"
     assert states["rule"]["outputs"]["priority"] == 20
     assert states["cluster"]["outputs"]["backupRetentionPeriod"] == 14
+    assert states["cluster"]["outputs"]["engineVersion"] == "16.8"
     assert states["scalable"]["outputs"]["maxCapacity"] == 6
 
 

@@ -297,6 +297,56 @@ def test_a_cluster_takes_no_parameters_of_another_engine(cloud: Cloud) -> None:
     cloud.call("rds", "delete_db_cluster_parameter_group", DBClusterParameterGroupName=name)
 
 
+def test_another_major_version_is_asked_for_and_brings_parameters_of_its_family(
+    cloud: Cloud,
+) -> None:
+    for family in ("16", "17"):
+        cloud.call(
+            "rds",
+            "create_db_parameter_group",
+            DBParameterGroupName=f"upgrade-{family}",
+            DBParameterGroupFamily=f"aurora-postgresql{family}",
+            Description=family,
+        )
+    cloud.call(
+        "rds",
+        "create_db_cluster",
+        DBClusterIdentifier="upgrade",
+        Engine="aurora-postgresql",
+        EngineVersion="16.6",
+        MasterUsername="lms",
+        MasterUserPassword="longenough",
+    )
+    cloud.call(
+        "rds",
+        "create_db_instance",
+        DBInstanceIdentifier="upgrade-1",
+        DBClusterIdentifier="upgrade",
+        DBInstanceClass="db.r6g.large",
+        DBParameterGroupName="upgrade-16",
+        Engine="aurora-postgresql",
+    )
+
+    def refused(**request: Any) -> str:
+        with pytest.raises(AwsError) as refusal:
+            cloud.call("rds", "modify_db_cluster", DBClusterIdentifier="upgrade", **request)
+        return str(refusal.value)
+
+    major, custom = {"EngineVersion": "17.4"}, "upgrade-17"
+    assert "AllowMajorVersionUpgrade" in refused(**major, DBInstanceParameterGroupName=custom)
+    allowed = major | {"AllowMajorVersionUpgrade": True}
+    assert "group upgrade-16 is custom" in refused(**allowed)
+    assert "cannot be used" in refused(**allowed, DBInstanceParameterGroupName="upgrade-16")
+    minor = {"DBClusterIdentifier": "upgrade", "EngineVersion": "16.8"}
+    assert cloud.call("rds", "modify_db_cluster", **minor)["DBCluster"]["EngineVersion"] == "16.8"
+    upgrade = {"DBClusterIdentifier": "upgrade", "DBInstanceParameterGroupName": custom} | allowed
+    assert cloud.call("rds", "modify_db_cluster", **upgrade)["DBCluster"]["EngineVersion"] == "17.4"
+    cloud.call("rds", "delete_db_instance", DBInstanceIdentifier="upgrade-1")
+    cloud.call("rds", "delete_db_cluster", DBClusterIdentifier="upgrade", SkipFinalSnapshot=True)
+    for family in ("16", "17"):
+        cloud.call("rds", "delete_db_parameter_group", DBParameterGroupName=f"upgrade-{family}")
+
+
 def test_events_go_to_a_topic_that_exists(cloud: Cloud) -> None:
     code = _code(cloud, "rds", "create_event_subscription", **EVENTS)
     assert code == "SNSTopicArnNotFoundFault"

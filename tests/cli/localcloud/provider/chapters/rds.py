@@ -37,10 +37,24 @@ def program(variant: Variant, shared: Shared) -> None:
         ],
         tags=variant.tags,
     )
+    instance_parameters = aws.rds.ParameterGroup(
+        "instance-parameters",
+        family="aurora-postgresql16",
+        parameters=[
+            {
+                "name": "log_lock_waits",
+                "value": variant.either("1", "0"),
+                "apply_method": "immediate",
+            }
+        ],
+        tags=variant.tags,
+    )
     cluster = aws.rds.Cluster(
         "cluster",
         engine=aws.rds.EngineType.AURORA_POSTGRESQL,
-        engine_version="16.6",
+        engine_version=variant.either("16.6", "16.8"),
+        allow_major_version_upgrade=True,
+        db_instance_parameter_group_name=instance_parameters.name,
         database_name=f"lms{variant.name}",
         master_username="lms",
         master_password=pulumi.Output.secret("correct-horse-battery"),
@@ -60,6 +74,7 @@ def program(variant: Variant, shared: Shared) -> None:
         cluster_identifier=cluster.cluster_identifier,
         engine=aws.rds.EngineType.AURORA_POSTGRESQL,
         instance_class="db.r6g.large" if variant.color == "blue" else "db.r6g.xlarge",
+        db_parameter_group_name=instance_parameters.name,
         performance_insights_enabled=True,
         tags=variant.tags,
     )
@@ -96,18 +111,6 @@ def program(variant: Variant, shared: Shared) -> None:
         scalable_target_action={"min_capacity": 2 if variant.color == "blue" else 3},
     )
     shared.made["cluster"] = cluster
-    aws.rds.ParameterGroup(
-        "instance-parameters",
-        family="aurora-postgresql16",
-        parameters=[
-            {
-                "name": "log_lock_waits",
-                "value": variant.either("1", "0"),
-                "apply_method": "immediate",
-            }
-        ],
-        tags=variant.tags,
-    )
     proxy = aws.rds.Proxy(
         "proxy",
         engine_family="POSTGRESQL",
