@@ -142,7 +142,11 @@ def leftovers(run: Run) -> list[str]:
 def order(run: Run, goal: str) -> int:
     """Give an order and carry it out in this process; its exit code."""
     run.journal.order(goal)
-    return runner.carry(run, watch=False)
+    if code := runner.carry(run, watch=False):
+        # pytest shows it where a test had expected another ending.
+        for event in run.journal.events()[-12:]:
+            sys.stdout.write(f"{event}\n")
+    return code
 
 
 @dataclass(frozen=True)
