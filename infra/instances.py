@@ -1,4 +1,5 @@
-"""Which instance types, DB classes, versions and cache node types AWS has, by a generated table."""
+"""Which instance types, DB classes, versions, cache node types and services AWS has in which
+Region, by a generated table."""
 
 from __future__ import annotations
 
@@ -79,6 +80,11 @@ def problem_with_database_version(name: str, engine: str) -> Refused | None:
         f"{name!r} is no known {engine} version (table of {table['generated']})",
         f"take one of {majors}, of which AWS applies the minor ones by itself",
     )
+
+
+def lacks_service(region: str, service: str) -> bool:
+    """Whether a Region has no such service, as far as the table knows it."""
+    return region in _table()["services"].get(service, ())
 
 
 def problem_with_cache_node_type(name: str, region: str) -> Refused | None:

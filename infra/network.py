@@ -210,7 +210,7 @@ class Network(pulumi.ComponentResource):
             cidr_ipv4=self._args.settings.cidr,
             opts=self._child,
         )
-        for service in self._args.settings.interface_endpoints:
+        for service in self._args.settings.interface_endpoints(self._args.region):
             label = f"{self._name}-{service}"
             aws.ec2.VpcEndpoint(
                 label,

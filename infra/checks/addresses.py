@@ -43,7 +43,11 @@ def check(subject: Subject) -> Findings:
     platform = subject.settings.platform
     network = platform.network
     free = 2 ** (32 - network.subnet_prefix) - RESERVED_PER_SUBNET
-    rows = {"public": _public(), "application": _application(platform), "data": _data(platform)}
+    rows = {
+        "public": _public(),
+        "application": _application(platform, subject.settings.region),
+        "data": _data(platform),
+    }
     found: list[Problem] = []
     for row, needs in rows.items():
         listed = [need for need in needs if need.addresses]
@@ -69,7 +73,7 @@ def _public() -> Iterator[Need]:
     yield Need(1, "a NAT gateway")
 
 
-def _application(platform: PlatformSettings) -> Iterator[Need]:
+def _application(platform: PlatformSettings, region: str) -> Iterator[Need]:
     zones, groups = platform.network.zones, platform.groups.values()
     total = sum(group.max for group in groups)
     yield Need(_share(total, zones), f"{total:,} instances over {zones} zones")
@@ -77,7 +81,7 @@ def _application(platform: PlatformSettings) -> Iterator[Need]:
     yield Need(_share(replacing, zones), f"{replacing:,} more while instances are replaced")
     waiting = sum(kept_in_the_pool(group) for group in groups)
     yield Need(_share(waiting, zones), f"{waiting:,} more that warm pools always keep")
-    endpoints = len(platform.network.interface_endpoints)
+    endpoints = len(platform.network.interface_endpoints(region))
     yield Need(endpoints, "interface endpoints")
 
 

@@ -1,7 +1,8 @@
 """Generate instances.json from what cfn-lint and moto ship: run `python -m infra.data.refresh`.
 
 cfn-lint lists the instance types and DB instance classes of each Region and Aurora's versions; moto
-ships AWS's own description of each instance type (vCPUs, memory, architecture).
+ships AWS's own description of each instance type (vCPUs, memory, architecture), botocore where AWS
+has a service at all.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
+import boto3
+
 TABLE: Final = Path(__file__).with_name("instances.json")
 ENGINES: Final = ("aurora-postgresql", "aurora-mysql")
+# What a network has endpoints for, and some Regions have not.
+SERVICES: Final = ("ssm-contacts", "ssm-incidents")
 
 
 def table(today: date) -> dict[str, object]:
@@ -37,12 +42,13 @@ def table(today: date) -> dict[str, object]:
     }
     return {
         "generated": today.isoformat(),
-        "sources": {name: metadata.version(name) for name in ("cfn-lint", "moto")},
+        "sources": {name: metadata.version(name) for name in ("cfn-lint", "moto", "botocore")},
         "regions": regions,
         "instance_types": types,
         "database_classes": {engine: _classes(engine, regions) for engine in ENGINES},
         "database_versions": {engine: _versions(engine) for engine in ENGINES},
         "cache_node_types": _cache_node_types(regions),
+        "services": {service: _absent(service, regions) for service in SERVICES},
     }
 
 
@@ -92,6 +98,17 @@ def _cache_node_types(regions: list[str]) -> dict[str, list[str]]:
     }
     known = sorted(set().union(*offered.values()))
     return {name: [r for r in regions if name not in offered.get(r, ())] for name in known}
+
+
+def _absent(service: str, regions: list[str]) -> list[str]:
+    """The Regions that lack a service."""
+    session = boto3.Session()
+    there = {
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions(service, partition_name=partition)
+    }
+    return [region for region in regions if region not in there]
 
 
 def _cfn_lint(name: str) -> dict[str, Any]:

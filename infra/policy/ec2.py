@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from infra import instances
 from infra.policy.base import (
     Control,
     Fault,
@@ -67,19 +68,27 @@ def _logs_its_traffic(vpc: Resource, stack: Stack) -> Faults:
 
 
 def _has_endpoint(service: str) -> StackCheck:
-    """A VPC has an interface endpoint for a service such as `ecr.api`."""
+    """A VPC has an interface endpoint for a service such as `ecr.api`, where the Region has it."""
 
     def check(vpc: Resource, stack: Stack) -> Faults:
         def serves(endpoint: Resource) -> bool:
             name = str(endpoint.get("serviceName", ""))
             return endpoint.get("vpcEndpointType") == "Interface" and _service(name) == service
 
+        if any(instances.lacks_service(region, service) for region in _regions(stack)):
+            return
         if not stack.naming(vpc, "vpcId", ENDPOINT, where=serves):
             yield Fault(
                 f"interface endpoint for {service}", None, "add it (firstbell:platform/network)"
             )
 
     return check
+
+
+def _regions(stack: Stack) -> set[str]:
+    """The Regions in which a stack has endpoints: `eu-north-1` of com.amazonaws.eu-north-1.s3."""
+    names = (str(endpoint.peek("serviceName")).split(".") for endpoint in stack.of(ENDPOINT))
+    return {name[2] for name in names if len(name) > 3}
 
 
 def _service(name: str) -> str:

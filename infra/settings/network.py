@@ -7,6 +7,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from infra import instances
 from infra.settings.base import Settings
 
 Nat = Literal["zone", "single"]
@@ -24,7 +25,8 @@ SUBNET_BITS: Final = 4
 # The first four and the last address of a subnet are AWS's. VPC user guide, "Subnet CIDR blocks".
 RESERVED_PER_SUBNET: Final = 5
 
-# Services whose endpoints the controls EC2.10, 55, 56, 57, 58 and 60 ask for.
+# Services whose endpoints the controls EC2.10, 55, 56, 57, 58 and 60 ask for, where the Region has
+# them: the last two, of Incident Manager, many have not.
 CONTROLLED_SERVICES: Final = ("ec2", "ecr.api", "ecr.dkr", "ssm", "ssm-contacts", "ssm-incidents")
 # What instances need to boot and to be reached: only where every zone has its own.
 BOOT_SERVICES: Final = ("ec2messages", "logs", "secretsmanager", "ssmmessages")
@@ -89,10 +91,10 @@ class NetworkSettings(Settings):
         """What `block_public_access` says, or its default."""
         return self.block_public_access is not False
 
-    @property
-    def interface_endpoints(self) -> tuple[str, ...]:
+    def interface_endpoints(self, region: str) -> tuple[str, ...]:
         """The services with an endpoint in the application subnets: one address each and zone."""
-        return CONTROLLED_SERVICES + (BOOT_SERVICES if self.endpoint_zones == "all" else ())
+        wanted = CONTROLLED_SERVICES + (BOOT_SERVICES if self.endpoint_zones == "all" else ())
+        return tuple(each for each in wanted if not instances.lacks_service(region, each))
 
     @property
     def subnet_prefix(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from infra.network import SUBNET_TIERS, subnet_block
 from infra.settings.network import NetworkSettings
+from tests.e2e.recording_monitor import run_program
 from tests.infra.conftest import Record, Recorded
 
 
@@ -71,12 +73,10 @@ def test_the_network_acl_lets_in_https_and_answers_but_no_ssh_and_no_rdp(record:
     assert "0.0.0.0/0" in opened(acl, 443, "tcp")
 
 
-def endpoints(made: Recorded) -> dict[str, int]:
+def endpoints(made: Recorded, region: str = "eu-north-1") -> dict[str, int]:
     """Interface endpoints by service, with the number of their subnets."""
     return {
-        endpoint["serviceName"].removeprefix("com.amazonaws.eu-north-1."): len(
-            endpoint["subnetIds"]
-        )
+        endpoint["serviceName"].removeprefix(f"com.amazonaws.{region}."): len(endpoint["subnetIds"])
         for endpoint in made.of_type("aws:ec2/vpcEndpoint:VpcEndpoint").values()
         if endpoint["vpcEndpointType"] == "Interface"
     }
@@ -90,6 +90,18 @@ def test_endpoints_stand_in_one_zone_or_in_all_and_then_those_for_booting_too(
     everywhere = endpoints(record(network={"endpoint_zones": "all"}))
     boot = {"ec2messages", "logs", "secretsmanager", "ssmmessages"}
     assert everywhere == dict.fromkeys(controlled | boot, 3)
+
+
+def test_a_region_without_incident_manager_has_no_endpoints_of_it(tmp_path: Path) -> None:
+    """AWS refuses an endpoint of a service that is not there, in the middle of `up`."""
+    recording, finished = run_program(
+        "tiny",
+        {"aws:region": "eu-south-1", "firstbell:platform": {"domain": "lms.example.org"}},
+        {"FIRSTBELL_HOME": str(tmp_path), "FIRSTBELL_STACKS": str(tmp_path)},
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = endpoints(Recorded(recording), "eu-south-1")
+    assert set(found) == {"ec2", "ecr.api", "ecr.dkr", "ssm"}
 
 
 def test_the_flow_log_is_kept_as_long_as_asked(record: Record) -> None:

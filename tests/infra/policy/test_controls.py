@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,23 @@ def test_a_value_that_is_not_known_yet_never_passes(control: str) -> None:
     assert hides is not None
     report = judge_stack("test", Stack(hides(sound.applied())), ())
     assert report.status(BY_ID[control]) is Status.UNDETERMINED
+
+
+@pytest.mark.parametrize(("region", "fails"), [("eu-south-1", set()), ("eu-west-3", {"EC2.58"})])
+def test_an_endpoint_of_a_service_that_the_region_has_not_is_not_asked_for(
+    region: str, fails: set[str]
+) -> None:
+    without = [
+        replace(
+            each,
+            properties={
+                key: value.replace("eu-north-1", region) if key == "serviceName" else value
+                for key, value in each.properties.items()
+            },
+        )
+        for each in TWINS["EC2.58"].change(sound.applied())
+    ]
+    assert failing(without) == fails
 
 
 def test_a_distribution_may_log_by_a_delivery_which_needs_no_bucket_with_acls() -> None:
