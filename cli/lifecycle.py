@@ -38,7 +38,8 @@ _RESTART: Final = "in place, with a restart of the instance; its connections are
 # What an update of these properties does; others change in place without being felt.
 _UPDATES: Final[Mapping[str, Mapping[str, str]]] = {
     "aws:rds/clusterInstance:ClusterInstance": {
-        "instanceClass": _RESTART,
+        "instanceClass": _RESTART + "; replicas that schedule or load added keep the old class "
+        "until they go",
         "dbParameterGroupName": "in place; static parameters wait for a restart",
         "caCertIdentifier": _RESTART,
     },

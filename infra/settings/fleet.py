@@ -53,7 +53,7 @@ class WarmPoolSettings(Settings):
     max_prepared: int = Field(
         ge=1, description="The most instances of group and pool together that are kept prepared."
     )
-    state: Literal["Stopped", "Hibernated", "Running"] = Field(
+    state: Literal["Stopped", "Running"] = Field(
         "Stopped", description="How they wait; stopped ones cost their disks alone."
     )
     reuse_on_scale_in: bool = Field(
@@ -91,6 +91,12 @@ class FleetSettings(Settings):
         le=60,
         description="From launch to the first answer, measured: what schedule, warm-up and health "
         "checks reckon with.",
+    )
+    root_device: str = Field(
+        "/dev/xvda",
+        pattern=r"^/dev/[a-z]+[0-9]*$",
+        description="What the image calls its root disk, so that it is encrypted and of that size: "
+        "/dev/xvda on Amazon Linux and Debian, /dev/sda1 on Ubuntu, Red Hat and Windows.",
     )
     volume_gib: int = Field(
         30, ge=8, le=16384, description="The root disk of an instance: gp3, encrypted."

@@ -34,12 +34,13 @@ def test_every_setting_of_a_tier_reaches_a_resource(record: Record) -> None:
         tiers={
             "web": {
                 "boot_minutes": 7,
+                "root_device": "/dev/sda1",
                 "max_lifetime_days": 14,
                 "refresh": {"min_healthy_percent": 90, "max_healthy_percent": 120},
                 "warm_pool": {
                     "min": 1,
                     "max_prepared": 6,
-                    "state": "Hibernated",
+                    "state": "Running",
                     "reuse_on_scale_in": True,
                 },
                 "drain_seconds": 90,
@@ -48,9 +49,11 @@ def test_every_setting_of_a_tier_reaches_a_resource(record: Record) -> None:
             }
         }
     )
+    (volume,) = recorded.of_type(TEMPLATE)["tiny-web"]["blockDeviceMappings"]
+    assert volume["deviceName"] == "/dev/sda1"
     group: Any = recorded.of_type(GROUP)["tiny-web"]
     assert group["warmPool"] == {
-        "poolState": "Hibernated",
+        "poolState": "Running",
         "minSize": 1,
         "maxGroupPreparedCapacity": 6,
         "instanceReusePolicy": {"reuseOnScaleIn": True},

@@ -35,7 +35,12 @@ def problems(write_stack: WriteStack, **settings: Any) -> list[str]:
         ({"warm_pool": {}}, "tiers/web/warm_pool/max_prepared: is missing"),
         ({"warm_pool": {"min": 5, "max_prepared": 4}}, "min 5 is greater than max_prepared 4"),
         ({"warm_pool": {"max_prepared": 11}}, "max_prepared 11 is greater than max 10"),
-        ({"warm_pool": {"max_prepared": 3, "state": "Warm"}}, "'Stopped', 'Hibernated' or"),
+        # It takes a launch template, an image and a disk made for it.
+        (
+            {"warm_pool": {"max_prepared": 3, "state": "Hibernated"}},
+            "'Stopped' or 'Running', not 'Hibernated'",
+        ),
+        ({"root_device": "xvda"}, "tiers/web/root_device: string should match"),
         (
             {"refresh": {"min_healthy_percent": 50, "max_healthy_percent": 160}},
             "min_healthy_percent 50 and max_healthy_percent 160 are more than 100 apart",
