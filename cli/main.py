@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import os
 import signal
 import sys
 from typing import Final
@@ -98,6 +99,10 @@ def main() -> None:
             render.emit_json("error", {"error": mistake.to_json(), "exit_code": failure.exit_code})
         sys.exit(failure.exit_code)
     except (click.Abort, KeyboardInterrupt) as failure:
+        # Who presses Ctrl-C again while Python waits for its threads wants it to end, and no
+        # traceback.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda *_: os._exit(INTERRUPTED))
         # Click makes an Abort of it that does not say in what state things are.
         state = str(failure) or str(failure.__cause__ or "")
         click.echo(f"interrupted: {state}" if state else "interrupted", err=True)

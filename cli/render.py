@@ -104,6 +104,11 @@ def error(failure: FirstbellError, *, as_json: bool) -> None:
     messages().print(f"error: {failure}", style="red", markup=False)
 
 
+# In what state Ctrl-C leaves things.
+NOTHING_CHANGED: Final = "nothing was changed; run the same command to go on"
+BEGUN: Final = "what was done is in the state; run the same command to go on"
+
+
 class Urgent(str):
     """A detail of a step that must be seen at once, and stay to be read."""
 
@@ -117,13 +122,31 @@ class Progress(Protocol):
 
 
 @contextmanager
-def step(title: str) -> Generator[Progress]:
+def step(title: str, *, left: str | None = None) -> Generator[Progress]:
     """Show that a step runs, what it is at, and how long it took.
 
     A spinner on a terminal; elsewhere a line when it starts, at most one every ten seconds while it
-    runs, and one when it ends. What is `Urgent` gets a line of its own, at once.
+    runs, and one when it ends. What is `Urgent` gets a line of its own, at once. `left` says in
+    what state Ctrl-C leaves things, where what was stopped does not say it itself.
     """
     started = time.monotonic()
+    with _saying(left), _shown(title, started) as progress:
+        yield progress
+    messages().print(f"{title}: done in {time.monotonic() - started:.1f} s", markup=False)
+
+
+@contextmanager
+def _saying(left: str | None) -> Generator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if left is None or stopped.args:
+            raise
+        raise KeyboardInterrupt(left) from None
+
+
+@contextmanager
+def _shown(title: str, started: float) -> Generator[Progress]:
     if sys.stderr.isatty():
         with messages().status(title) as status:
 
@@ -145,4 +168,3 @@ def step(title: str) -> Generator[Progress]:
                 messages().print(f"  {title}: {detail}", markup=False)
 
         yield plain
-    messages().print(f"{title}: done in {time.monotonic() - started:.1f} s", markup=False)

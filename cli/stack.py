@@ -28,7 +28,7 @@ from cli import policy, program, recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
 from cli.localcloud.server import LocalCloud
-from cli.render import Urgent
+from cli.render import BEGUN, NOTHING_CHANGED, Urgent
 from infra import paths, yaml_file
 from infra.errors import FirstbellError, InputError
 from infra.policy.base import Resource
@@ -41,8 +41,6 @@ Returned = TypeVar("Returned")
 # A traceback's frames as the language host prints them: file lines, and the code under them.
 FRAME: Final = re.compile(r"^\s*(Traceback \(most recent|File \".*\", line|\^+\s*$)")
 _STACK: Final = "pulumi:pulumi:Stack"
-# In what state a run leaves things that only looks.
-_NOTHING_CHANGED: Final = "nothing was changed"
 # Operations of the engine that change nothing in the cloud.
 UNCHANGED: Final = frozenset({"same", "read", "refresh", "read-discard"})
 
@@ -255,7 +253,7 @@ class OpenStack:
                 progress,
                 lambda stack, seen: stack.preview(program=ahead, plan=str(plan), **_quiet(seen)),
                 recorder=recorder,
-                left=_NOTHING_CHANGED,
+                left=NOTHING_CHANGED,
             )
             saved: dict[str, Any] = json.loads(plan.read_text())
         return Planned(outcome, policy.planned(recorder.inputs, saved))
@@ -278,7 +276,7 @@ class OpenStack:
             progress,
             lambda stack, seen: stack.preview_refresh(show_secrets=False, **_quiet(seen)),
             refreshing=True,
-            left=_NOTHING_CHANGED,
+            left=NOTHING_CHANGED,
         )
 
     def destroy(self, progress: Progress) -> Outcome:
@@ -333,7 +331,7 @@ class OpenStack:
         *,
         refreshing: bool = False,
         recorder: _Recorder | None = None,
-        left: str = "what was done is in the state",
+        left: str = BEGUN,
     ) -> Outcome:
         recorder = recorder or _Recorder(progress, refreshing=refreshing)
         stack = self._stack
@@ -481,7 +479,7 @@ def _interruptible(operation: Callable[[], object], progress: Progress, left: st
                 for process in _engine_processes():
                     process.send_signal(signal.SIGINT)
     if interrupted:
-        raise KeyboardInterrupt(f"{left}; run the same command to go on")
+        raise KeyboardInterrupt(left)
     if failure:
         raise failure[0]
 

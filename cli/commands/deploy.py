@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Generator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -72,7 +73,7 @@ def preview(
     from cli import deployment
 
     stack, checked = _open_checked(context, prices, most)
-    with render.step(f"previewing {stack.name}") as progress:
+    with render.step(f"previewing {stack.name}", left=render.NOTHING_CHANGED) as progress:
         found = deployment.preview(stack, progress)
     _show(
         context,
@@ -118,8 +119,8 @@ def up(
     stack, checked = _open_checked(context, prices, most)
     _announce(stack)
     if stack.local is None and not yes:
-        click.confirm("Apply the stack to this account?", abort=True, err=True)
-    with render.step(f"applying {stack.name}") as progress:
+        _ask("Apply the stack to this account?")
+    with render.step(f"applying {stack.name}", left=render.BEGUN) as progress:
         found = deployment.up(stack, progress, allow_data_replacement=allowed)
     for lock in found.recovered.locks:
         render.note(f"removed the lock of a run that is dead: {lock}")
@@ -158,7 +159,9 @@ def drift(context: Context) -> None:
     from infra.errors import DriftError
 
     stack = _open(context, deployment.planned)
-    with render.step(f"comparing {stack.name} with its cloud") as progress:
+    with render.step(
+        f"comparing {stack.name} with its cloud", left=render.NOTHING_CHANGED
+    ) as progress:
         differences = deployment.drift(stack, progress)
     if context.json:
         render.emit_json(
@@ -204,12 +207,32 @@ def destroy(context: Context, yes: bool, confirm: str | None) -> None:
     count = sum(entry["type"].startswith("aws:") for entry in stack.resources())
     if stack.local is None and confirm is None:
         question = f"Type {stack.name} to delete its {count} resources"
-        protection.confirm(stack, click.prompt(question, err=True))
+        with _answering(f"where nobody can answer, add --yes --confirm {stack.name}"):
+            typed = click.prompt(question, err=True)
+        protection.confirm(stack, typed)
     elif confirm is None and not yes:
-        click.confirm(f"Delete the {count} resources of {stack.name}?", abort=True, err=True)
-    with render.step(f"destroying {stack.name}") as progress:
+        _ask(f"Delete the {count} resources of {stack.name}?")
+    with render.step(f"destroying {stack.name}", left=render.BEGUN) as progress:
         outcome = deployment.destroy(stack, progress)
     _show(context, "destroy", stack, outcome, [], everything=False)
+
+
+def _ask(question: str) -> None:
+    """Go on only after a yes."""
+    with _answering("where nobody can answer, add --yes"):
+        sure = click.confirm(question, err=True)
+    if not sure:
+        raise click.Abort("nothing was changed")
+
+
+@contextmanager
+def _answering(hint: str) -> Generator[None]:
+    """Say what a question without an answer leaves behind."""
+    try:
+        yield
+    except click.Abort:
+        click.echo(err=True)
+        raise click.Abort(f"nothing was changed; {hint}") from None
 
 
 @click.command("outputs", epilog="Example: firstbell outputs -s demo --json")
@@ -242,7 +265,7 @@ def _open(context: Context, before: Callable[[StackSettings], object] | None = N
     from cli.stack import open_stack
 
     name = context.require_stack()
-    with render.step(f"opening {name}") as progress:
+    with render.step(f"opening {name}", left=render.NOTHING_CHANGED) as progress:
         return open_stack(name, progress, cloud=context.cloud, before=before)
 
 

@@ -29,6 +29,7 @@ def mend(service: str) -> None:
             refreshes.mend()
         case "application-autoscaling":
             _scale_caches()
+            _say_that_a_scalable_target_is_not_there()
         case "monitoring":
             _put_alarms_on_alarms()
         case "route53":
@@ -117,6 +118,27 @@ def _scale_caches() -> None:
     for module in (models, responses):
         setattr(module, "ServiceNamespaceValueSet", services)  # noqa: B010 (a type to the checker)
         setattr(module, "ScalableDimensionValueSet", of_services)  # noqa: B010
+
+
+def _say_that_a_scalable_target_is_not_there() -> None:
+    """moto takes its deregistration for a wrong request; to AWS it is an object not found."""
+    from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
+    from moto.core.exceptions import JsonRESTError
+
+    deregister = ApplicationAutoscalingBackend.deregister_scalable_target
+
+    def deregistering(
+        self: ApplicationAutoscalingBackend, namespace: str, r_id: str, dimension: str
+    ) -> None:
+        if r_id not in self.targets.get(dimension, {}):
+            raise JsonRESTError(
+                "ObjectNotFoundException",
+                f"No scalable target found for service namespace: {namespace}, resource ID: {r_id},"
+                f" scalable dimension: {dimension}",
+            )
+        deregister(self, namespace, r_id, dimension)
+
+    ApplicationAutoscalingBackend.deregister_scalable_target = deregistering
 
 
 def _put_alarms_on_alarms() -> None:

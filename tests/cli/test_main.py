@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -94,6 +95,27 @@ def test_a_background_job_ends_at_sigterm() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (finished.returncode, finished.stderr) == (130, "interrupted\n")
+
+
+def test_an_impatient_ctrl_c_ends_without_a_traceback() -> None:
+    """Python waits for its threads when a command was stopped; a second one finds it there."""
+    code = (
+        "import os, signal, threading, time\n"
+        "from cli import main\n"
+        "def stopped(**_):\n"
+        "    threading.Thread(target=time.sleep, args=(30,)).start()\n"
+        "    raise KeyboardInterrupt('half of it is done')\n"
+        "main.root.main = stopped\n"
+        "main.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "interrupted: half of it is done\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=20) == 130
 
 
 def test_bad_input_exits_2_says_what_is_right_and_shows_no_traceback(

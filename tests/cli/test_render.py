@@ -29,6 +29,23 @@ def test_a_pipeline_sees_at_once_what_is_urgent_and_not_every_resource(
     assert last.startswith("applying x: done in ")
 
 
+@pytest.mark.parametrize(
+    ("left", "stopped", "said"),
+    [
+        ("nothing was changed", KeyboardInterrupt(), "nothing was changed"),
+        # What was stopped knows better.
+        ("nothing was changed", KeyboardInterrupt("half of it"), "half of it"),
+        (None, KeyboardInterrupt(), ""),
+    ],
+)
+def test_a_step_that_is_stopped_says_in_what_state_that_leaves_things(
+    left: str | None, stopped: KeyboardInterrupt, said: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, step("applying x", left=left):
+        raise stopped
+    assert str(caught.value) == said
+
+
 def test_on_a_terminal_what_is_urgent_stays_when_the_spinner_goes_on() -> None:
     ours, theirs = pty.openpty()
     try:

@@ -211,6 +211,7 @@ def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
     )
     said = firstbell("up", "-s", "autumn", code=130).stderr
     assert "goes to AWS account 123456789012, Region eu-north-1" in said
+    assert "nothing was changed; where nobody can answer, add --yes" in said
 
 
 def play_aws(firstbell: Firstbell) -> None:

@@ -493,6 +493,9 @@ def test_a_caches_replicas_come_and_go_by_schedule_in_every_shard(cloud: LocalCl
     (found,) = scaling.describe_scalable_targets(ServiceNamespace="elasticache")["ScalableTargets"]
     assert (found["MinCapacity"], found["MaxCapacity"]) == (2, 2)
     scaling.deregister_scalable_target(**target)
+    # What `destroy` meets that goes on after one that was stopped.
+    with pytest.raises(scaling.exceptions.ObjectNotFoundException):
+        scaling.deregister_scalable_target(**target)
     elasticache.delete_replication_group(ReplicationGroupId="demo-cache")
 
 
