@@ -20,7 +20,7 @@ from infra.checks.hours import (
 )
 from infra.checks.names import zone_findings
 from infra.checks.quotas import of_account
-from infra.errors import InputError, Problem, Problems
+from infra.errors import InputError, Problem, Problems, problems_of
 from infra.policy import exceptions
 from infra.scheduling import plan_in_force
 from infra.season.prices import PriceTable, read_prices
@@ -97,7 +97,7 @@ def check(settings: StackSettings, asked: Money | None) -> Checked:
         # What is wrong with the season hides nothing that is wrong without it.
         others = checks.check(settings, {}).problems
         if others:
-            _refuse(settings, [*others, *_as_problems(error)])
+            _refuse(settings, [*others, *problems_of(error)])
         raise
     plan = found[0] if found else None
     findings = checks.check(settings, plan.targets if plan else {})
@@ -266,12 +266,6 @@ def described(client: Any, arn: str, key: str = SITE_KEY) -> Mapping[str, Any] |
             f"ACM does not show {arn}: {error}",
             "check the ARN, and that the credentials allow acm:DescribeCertificate",
         )
-
-
-def _as_problems(error: InputError) -> list[Problem]:
-    if isinstance(error, Problems):
-        return [Problem(f"{error.source}: {p.where}", p.what, p.fix) for p in error.problems]
-    return [Problem(error.where or "firstbell:season", error.what, error.fix)]
 
 
 def _refuse(settings: StackSettings, problems: list[Problem]) -> None:

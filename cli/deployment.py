@@ -18,7 +18,7 @@ from cli.localcloud import server
 from cli.recovery import Recovery
 from cli.stack import Change, OpenStack, Outcome, Progress
 from infra import clock
-from infra.errors import FirstbellError
+from infra.errors import FirstbellError, InputError, problems_of
 from infra.policy import exceptions
 from infra.policy.exceptions import PolicyException
 from infra.policy.report import Report
@@ -137,12 +137,16 @@ def refuse(stack: OpenStack, found: Previewed, allow_data_replacement: Sequence[
     """Stop before anything is changed: a control is not kept, or data would be lost unnamed.
 
     Raises:
-        Violations: a control fails.
+        Violations: a control fails; what is wrong besides is among them.
         Problems: data would be lost, or AWS forbids the change.
         InputError: a name was allowed of which nothing would lose data.
     """
+    try:
+        lifecycle.refuse(found.effects, found.outcome, allow_data_replacement, stack.resources)
+    except InputError as error:
+        policy.refuse(found.controls, stack.name, problems_of(error))
+        raise
     policy.refuse(found.controls, stack.name)
-    lifecycle.refuse(found.effects, found.outcome, allow_data_replacement, stack.resources)
 
 
 def up(

@@ -19,10 +19,13 @@ from infra.policy.report import Report, judge_stack, violation_json
 
 
 class Violations(Problems):
-    """Controls that a stack does not keep."""
+    """Controls that a stack does not keep, and what else is wrong with it."""
 
-    def __init__(self, report: Report, *, source: str, fix: str) -> None:
-        super().__init__(source, [_problem(finding) for finding in report.violations], fix=fix)
+    def __init__(
+        self, report: Report, *, source: str, fix: str, besides: Sequence[Problem] = ()
+    ) -> None:
+        found = [_problem(finding) for finding in report.violations]
+        super().__init__(source, [*found, *besides], fix=fix)
         self.report = report
 
     def to_json(self) -> dict[str, object]:
@@ -110,8 +113,8 @@ def judge(stack: str, resources: Sequence[Resource], allowed: Sequence[PolicyExc
     return judge_stack(stack, Stack(resources), allowed)
 
 
-def refuse(report: Report, stack: str) -> None:
-    """Stop before anything is changed.
+def refuse(report: Report, stack: str, besides: Sequence[Problem] = ()) -> None:
+    """Stop before anything is changed; what is wrong `besides` is told with what fails.
 
     Raises:
         Violations: a control fails.
@@ -122,6 +125,7 @@ def refuse(report: Report, stack: str) -> None:
             source=f"stack {stack}, which does not keep AWS's security controls",
             fix=f"mend them, or write an exception into stacks/{exceptions.FILE}; "
             "firstbell policy list explains the controls",
+            besides=besides,
         )
 
 

@@ -82,6 +82,13 @@ class Problems(InputError):  # noqa: N818 (it is a list of problems)
         }
 
 
+def problems_of(error: InputError) -> list[Problem]:
+    """What an error says, as problems that can be told beside others."""
+    if isinstance(error, Problems):
+        return [Problem(f"{error.source}: {p.where}", p.what, p.fix) for p in error.problems]
+    return [Problem(error.where or "the input", error.what, error.fix)]
+
+
 class MismatchError(FirstbellError):
     """Two things that must be equal differ, or a floor has a gap."""
 

@@ -151,7 +151,7 @@ def _fix(detail: ErrorDetails, examples: Sequence[object]) -> str | None:
         given = context.get("tag", detail["input"])
         close = nearest(str(given), re.findall(r"'([^']+)'", str(context[choices])))
         return f"did you mean {close!r}?" if close else "write one of these"
-    if detail["type"] == "string_pattern_mismatch" and examples:
+    if detail["type"] in ("string_pattern_mismatch", "string_type") and examples:
         return f"write one such as {' or '.join(map(str, examples))}"
     return _FIXES.get(detail["type"])
 

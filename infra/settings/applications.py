@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from infra import paths
-from infra.settings.base import Settings
+from infra.settings.base import HOST, Settings
 
 
 class GenericApplication(Settings):
@@ -57,7 +57,7 @@ class MoodleApplication(Settings):
     )
     host: str | None = Field(
         None,
-        pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        pattern=HOST,
         description="The host of wwwroot; the tier's first host without a wildcard, or the domain.",
     )
     replica_latency_seconds: float = Field(

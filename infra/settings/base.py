@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# A full name of DNS in small letters: labels without a hyphen at their ends, then a top level of
+# letters. RFC 1123, section 2.1.
+HOST: Final = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$"
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=16)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from infra.settings.base import Settings
+from infra.settings.base import HOST, Settings
 
 
 def certifiable(host: str) -> bool:
@@ -16,7 +16,7 @@ class DnsSettings(Settings):
     """Certificates are requested and validated here, and the site's names point to it."""
 
     zone: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        pattern=HOST,
         examples=["example.org"],
         description="The zone's name; the domain and the tiers' hosts lie in it.",
     )

@@ -14,13 +14,17 @@ class AccessPointSettings(Settings):
 
     path: str = Field(
         pattern=r"^(/[A-Za-z0-9._-]+){1,4}$",
+        examples=["/moodledata"],
         max_length=100,
         description="A folder, never the root: it is made with these owners and permissions.",
     )
     uid: int = Field(33, ge=1, le=4_294_967_295, description="33 is www-data on Debian and Ubuntu.")
     gid: int = Field(33, ge=1, le=4_294_967_295, description="The group, as uid is the user.")
     permissions: str = Field(
-        "0750", pattern=r"^0?[0-7]{3}$", description="Of the folder, when it is made."
+        "0750",
+        pattern=r"^0?[0-7]{3}$",
+        examples=['"0750"'],
+        description="Of the folder, when it is made.",
     )
 
 

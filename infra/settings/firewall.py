@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from infra.errors import nearest
 from infra.settings.base import RetentionDays, Settings
 
 # WAF developer guide, "Rate-based rule high-level settings": the windows offered.
 WINDOW_SECONDS: Final = 300
+# The rules of AWSManagedRulesCommonRuleSet. WAF developer guide, "Baseline rule groups", 2026-11.
+# WAF ignores any other name without a word (API reference, RuleActionOverride).
+COMMON_RULES: Final = (
+    "CrossSiteScripting_BODY",
+    "CrossSiteScripting_COOKIE",
+    "CrossSiteScripting_QUERYARGUMENTS",
+    "CrossSiteScripting_URIPATH",
+    "EC2MetaDataSSRF_BODY",
+    "EC2MetaDataSSRF_COOKIE",
+    "EC2MetaDataSSRF_QUERYARGUMENTS",
+    "EC2MetaDataSSRF_URIPATH",
+    "GenericLFI_BODY",
+    "GenericLFI_QUERYARGUMENTS",
+    "GenericLFI_URIPATH",
+    "GenericRFI_BODY",
+    "GenericRFI_QUERYARGUMENTS",
+    "GenericRFI_URIPATH",
+    "NoUserAgent_HEADER",
+    "RestrictedExtensions_QUERYARGUMENTS",
+    "RestrictedExtensions_URIPATH",
+    "SizeRestrictions_BODY",
+    "SizeRestrictions_Cookie_HEADER",
+    "SizeRestrictions_QUERYSTRING",
+    "SizeRestrictions_URIPATH",
+    "UserAgent_BadBots_HEADER",
+)
 # Rules of the common rule set that take an LMS's daily work for an attack: essays and uploads are
 # long and hold markup and addresses, and a SAML sign-in has a long query.
 COUNTED_RULES: Final = (
@@ -74,12 +101,22 @@ class FirewallSettings(Settings):
         30, description="How long the log of what was blocked, challenged or counted is kept."
     )
 
+    @field_validator("counted_rules")
+    @classmethod
+    def _are_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for rule in value:
+            if rule not in COMMON_RULES:
+                close = nearest(rule, COMMON_RULES)
+                fix = f"did you mean {close}?" if close else f"known are {', '.join(COMMON_RULES)}"
+                raise ValueError(f"{rule!r} is no rule of AWS's common rule set; {fix}")
+        return value
+
     @model_validator(mode="after")
     def _paths_begin_with_a_slash(self) -> Self:
         for path in self.unchallenged_paths:
             if not path.startswith("/") or path == "/":
                 raise ValueError(
-                    f"unchallenged_paths: {path!r} is no beginning of a path: write it with a "
+                    f"unchallenged_paths: {path!r} is no beginning of a path; write it with a "
                     "leading /, and more than that alone"
                 )
         return self

@@ -18,6 +18,11 @@ RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545
 # A VPC and a subnet may be /16 to /28. Amazon VPC user guide, "VPC CIDR blocks".
 LARGEST_BLOCK_PREFIX: Final = 16
 SMALLEST_BLOCK_PREFIX: Final = 28
+# The same page: blocks that AWS refuses.
+_RESERVED_BLOCKS: Final = tuple(
+    ipaddress.IPv4Network(block)
+    for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")
+)
 # public, application, data
 SUBNET_TIERS: Final = 3
 # 4 x 4 slots of equal size, a row a subnet tier: a zone can be added without moving a subnet.
@@ -68,11 +73,15 @@ class NetworkSettings(Settings):
             block = ipaddress.ip_network(value)
         except ValueError as error:
             raise ValueError(f"is no block: {error}; write one such as 10.20.0.0/16") from error
-        if block.version != 4:
-            raise ValueError("must be an IPv4 block; write one such as 10.20.0.0/16")
+        if not isinstance(block, ipaddress.IPv4Network):
+            raise ValueError("must be an IPv4 block; write one such as 10.20.0.0/16")  # noqa: TRY004 (pydantic reports only these)
         if not LARGEST_BLOCK_PREFIX <= block.prefixlen <= SMALLEST_BLOCK_PREFIX:
             raise ValueError(
                 "must be between /16 and /28, as AWS demands of a VPC; write /16 to /28"
+            )
+        if taken := [reserved for reserved in _RESERVED_BLOCKS if block.subnet_of(reserved)]:
+            raise ValueError(
+                f"lies in {taken[0]}, which no VPC may have; write one such as 10.20.0.0/16"
             )
         return value
 

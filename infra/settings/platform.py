@@ -11,7 +11,7 @@ from infra.errors import Problem
 from infra.settings.account import AccountSettings
 from infra.settings.backup import BackupSettings
 from infra.settings.balancer import BalancerSettings
-from infra.settings.base import Name, Settings
+from infra.settings.base import HOST, Name, Settings
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.dns import DnsSettings
@@ -39,7 +39,7 @@ class PlatformSettings(Settings):
     """Everything under `firstbell:platform`."""
 
     domain: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]*\.[a-z]{2,}$",
+        pattern=HOST,
         examples=["lms.example.org"],
         description="The site's name, which the certificate is for.",
     )

@@ -1,13 +1,20 @@
-"""Room for new actions: the engine creates before it deletes, and AWS counts."""
+"""What is refused before `up`, and room for new actions: the engine creates before it deletes."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from cli.deployment import outgoing
-from infra.errors import FirstbellError
+from cli import lifecycle, policy
+from cli.deployment import Previewed, outgoing, refuse
+from cli.engine import Engine
+from cli.stack import Change, OpenStack, Outcome
+from infra.errors import FirstbellError, Problems
+from tests.infra.checks.builders import settings
+from tests.infra.policy import sound
+from tests.infra.policy.twins import TWINS
 
 NOW = datetime(2026, 9, 7, 6, 0, tzinfo=UTC)  # a Monday
 
@@ -52,3 +59,24 @@ def test_what_fires_within_a_quarter_of_an_hour_is_never_taken_away() -> None:
     with pytest.raises(FirstbellError, match="no room") as caught:
         going(live, {"demo-web-x"}, most=1)
     assert caught.value.fix == "run the command again in 15 minutes"
+
+
+def test_a_control_that_fails_hides_no_data_that_would_be_lost() -> None:
+    gone = Change("delete", "urn::small-database", "aws:rds/cluster:Cluster", "small-database")
+    outcome = Outcome((gone,), 0)
+    unsafe = policy.judge("tiny", TWINS["ELB.6"].change(sound.applied()), [])
+    sane = policy.judge("tiny", sound.applied(), [])
+    engine = Engine(Path(), "3.0.0", "not used")
+    stack = OpenStack(settings(), engine, None, Path(), {}, [[]])
+
+    def told(report: policy.Report) -> list[str]:
+        found = Previewed(outcome, [], lifecycle.effects(outcome), report)
+        with pytest.raises(Problems) as caught:
+            refuse(stack, found, [])
+        return [str(problem) for problem in caught.value.problems]
+
+    control, lost = told(unsafe)
+    assert control.startswith("ELB.6 LoadBalancer lb")
+    assert "small-database: would be removed, and the database with it" in lost
+    (lost,) = told(sane)
+    assert lost.startswith("small-database: would be removed, and the database with it")

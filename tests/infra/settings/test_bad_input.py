@@ -116,6 +116,22 @@ def problems(write_stack: WriteStack, **platform: Any) -> list[Problem]:
             "not 'https://lms.example.org/'",
             "write one such as lms.example.org",
         ),
+        *(
+            ({"domain": domain}, "domain", f"not {domain!r}", "write one such as lms.example.org")
+            for domain in ("lms..example.org", "lms-.example.org", "lms.example.org:443", "lms")
+        ),
+        (
+            {"network": {"cidr": "127.0.0.0/16"}},
+            "network/cidr",
+            "lies in 127.0.0.0/8, which no VPC may have",
+            "write one such as 10.20.0.0/16",
+        ),
+        (
+            {"files": {"access_points": {"m": {"path": "/m", "permissions": 0o750}}}},
+            "files/access_points/m/permissions",
+            "not 488",
+            'write one such as "0750"',
+        ),
         (
             {"network": {"cidr": "10.0.0.1/16"}},
             "network/cidr",

@@ -20,6 +20,11 @@ from tests.infra.checks.builders import settings
         ({"session_cookie": "a b"}, "session_cookie"),
         ({"unchallenged_paths": ["saml"]}, "leading /"),
         ({"unchallenged_paths": ["/"]}, "more than that alone"),
+        ({"counted_rules": ["GenericLFI_URIPATH"]}, None),
+        (
+            {"counted_rules": ["GenericLFI_URIPATHS"]},
+            "no rule of AWS's common rule set (did you mean GenericLFI_URIPATH?)",
+        ),
         ({"counted_rule": []}, "did you mean 'counted_rules'?"),
     ],
 )
