@@ -185,12 +185,22 @@ def refuse(
 def _forbidden(outcome: Outcome) -> Iterator[Problem]:
     """AWS never downgrades a database, and moves neither it nor a load balancer to another VPC."""
     replaced = [change for change in outcome.changes if change.operation in _REPLACING]
-    for name in dict.fromkeys(c.name for c in replaced if c.type == "aws:ec2/vpc:Vpc"):
+    vpcs = [change for change in replaced if change.type == "aws:ec2/vpc:Vpc"]
+    for name in dict.fromkeys(change.name for change in vpcs):
+        paths = {
+            entry.path for change in vpcs if change.name == name for entry in change.properties
+        }
+        # What replaces a VPC for another reason is the Region, with everything else in it.
+        what, key = (
+            ("a VPC's block", "cidr")
+            if "cidrBlock" in paths
+            else ("a stack's Region", "aws:region")
+        )
         yield Problem(
             name,
-            "forbidden: a VPC's block cannot change, and load balancer and database cannot move to "
-            "a new VPC",
-            "put the old cidr back; for another block make a second stack, restore the database "
+            f"forbidden: {what} cannot change, and load balancer and database cannot move to a new "
+            "VPC",
+            f"put the old {key} back; for another one make a second stack, restore the database "
             "there from a snapshot, and point the domain at it",
         )
     for change in outcome.changes:

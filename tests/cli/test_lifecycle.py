@@ -194,7 +194,13 @@ def test_a_database_is_upgraded_and_never_downgraded(
 
 def test_a_vpc_is_never_replaced_since_balancer_and_database_cannot_move() -> None:
     found = outcome(change("replace", "aws:ec2/vpc:Vpc", "demo", "cidrBlock"))
-    with pytest.raises(Problems, match="demo: forbidden: a VPC's block cannot change"):
+    with pytest.raises(Problems, match=r"demo: forbidden: a VPC's block cannot .* old cidr back"):
+        refuse(effects(found), found, [])
+
+
+def test_a_stack_never_moves_to_another_region() -> None:
+    found = outcome(change("replace", "aws:ec2/vpc:Vpc", "demo", "region"))
+    with pytest.raises(Problems, match=r"a stack's Region cannot .* the old aws:region back"):
         refuse(effects(found), found, [])
 
 
