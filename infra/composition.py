@@ -189,6 +189,8 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         database=database.outputs,
         cache=cache and cache.outputs,
         files=files and _way_in(files),
+        # Whether or not it is closed yet: its instances are replaced once then, not twice.
+        behind_cdn=edge is not None,
     )
     priorities = rule_priorities(platform.tiers)
     tiers = {

@@ -87,6 +87,7 @@ class WebTier(pulumi.ComponentResource):
             host=next((host for host in settings.hosts if "*" not in host), None)
             or args.surroundings.domain,
             concurrency=settings.workers_per_instance,
+            behind_cdn=args.surroundings.behind_cdn,
         )
         return Fleet(
             self._name,

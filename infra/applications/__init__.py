@@ -46,6 +46,7 @@ class Surroundings:
     database: pulumi.Input[Mapping[str, Any]]
     cache: pulumi.Input[Mapping[str, Any]] | None = None
     files: FilesAccess | None = None
+    behind_cdn: bool = False
 
     @property
     def statements(self) -> list[Statement]:
@@ -116,7 +117,8 @@ class NodeArgs:
     """One kind of node. `host` is the site's, `health` the path of a web node's health checks,
     `protocol` what the load balancer speaks with it.
 
-    `concurrency` is how many requests or jobs the node works on at a time.
+    `concurrency` is how many requests or jobs the node works on at a time; `behind_cdn` says that
+    requests come through a CDN before the load balancer.
     """
 
     role: Role
@@ -129,6 +131,7 @@ class NodeArgs:
     host: str
     concurrency: int
     queue_url: pulumi.Input[str] | None = None
+    behind_cdn: bool = False
 
 
 def user_data(args: NodeArgs, surroundings: Surroundings) -> pulumi.Output[str]:

@@ -75,6 +75,7 @@ class Node:
     children: int
     application: MoodleApplication
     environment: Mapping[str, str]
+    behind_cdn: bool = False
     folders: Folders = field(default_factory=Folders)
 
     @property
@@ -117,6 +118,7 @@ def node_of(args: NodeArgs, application: MoodleApplication, environment: Mapping
         children=min(args.concurrency, children_for(args.instance_types)),
         application=application,
         environment=environment,
+        behind_cdn=args.behind_cdn,
     )
 
 

@@ -6,7 +6,11 @@ import dataclasses
 import json
 import re
 import shutil
+import socket
 import subprocess
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +106,69 @@ def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
     assert judged.returncode == 0, judged.stderr
     path.write_text(path.read_text().replace("server_tokens off;", "server_tokens off"))
     assert nginx("-t", "-q", "-p", tmp_path, "-c", path).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("behind_cdn", "forwarded", "visitor"),
+    [
+        (False, "192.0.2.7", "192.0.2.7"),
+        (False, "10.9.9.9, 192.0.2.7", "192.0.2.7"),  # the browser's own word counts for nothing
+        (False, "10.9.9.9,2001:db8::7", "2001:db8::7"),
+        (False, "", "127.0.0.1"),  # the load balancer's health checks
+        (True, "192.0.2.7, 203.0.113.5", "192.0.2.7"),
+        (True, "10.9.9.9, 192.0.2.7, 203.0.113.5", "192.0.2.7"),
+        (True, "192.0.2.7", "192.0.2.7"),  # directly, while the CDN comes
+    ],
+)
+def test_php_is_told_the_visitors_address_and_not_the_balancers(
+    tmp_path: Path, *, behind_cdn: bool, forwarded: str, visitor: str
+) -> None:
+    """Or a quiz for the exam room's network would let in nobody, and logs would name nobody."""
+    args = dataclasses.replace(ARGS, protocol="HTTP", behind_cdn=behind_cdn)
+    text = text_of(node_of(args, MOODLE, ENVIRONMENT), "nginx.conf")
+    php = text[text.index("(?<script>") :]
+    assert php.index("fastcgi_param REMOTE_ADDR $visitor;") > php.index("fastcgi_params;")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    text = local_nginx(text).replace("listen 443 ", f"listen 127.0.0.1:{port} ")
+    text = text.replace(
+        "location / {", "location = /who { return 200 $visitor; }\n location / {", 1
+    )
+    path = tmp_path / "nginx.conf"
+    path.write_text(re.sub(r"(?m)^user .*$", "", text))
+    tool("nginx", "/usr/sbin/nginx")
+    running = subprocess.Popen(
+        [
+            shutil.which("nginx") or "/usr/sbin/nginx",
+            "-p",
+            tmp_path,
+            "-c",
+            path,
+            "-g",
+            "daemon off;",
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/who", headers={"X-Forwarded-For": forwarded}
+        )
+        assert answer(asked) == visitor
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def answer(request: urllib.request.Request) -> str:
+    """What a server says that is about to start."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(request) as said:  # noqa: S310 (loopback)
+                return said.read().decode()
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    raise AssertionError("it does not start")
 
 
 def test_php_fpm_accepts_its_pool(tmp_path: Path) -> None:
