@@ -12,6 +12,7 @@ from typing import Final
 
 from infra.checks import (
     addresses,
+    applications,
     connections,
     hardware,
     names,
@@ -31,6 +32,7 @@ _CHECKS: Final = (
     connections.check,
     quotas.check,
     addresses.check,
+    applications.check,
     hardware.check,
     rules.check,
     names.check,

@@ -59,6 +59,6 @@ def test_each_kind_of_job_has_its_own_group_and_queues(record: Record) -> None:
 
 
 def test_moodles_workers_scale_by_cpu_since_its_tasks_are_in_the_database(record: Record) -> None:
-    recorded = record(workers={"application": MOODLE})
+    recorded = record(workers={"application": MOODLE}, files={})
     assert recorded.of_type(QUEUE) == {}
     assert "tiny-workers-cpu" in recorded.of_type(SCALING)

@@ -1,0 +1,67 @@
+"""What an application needs of the rest of its stack, to work and to keep what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from infra.checks.base import PLATFORM, Findings, Subject
+from infra.errors import Problem
+from infra.settings.applications import MoodleApplication
+from infra.settings.platform import PlatformSettings
+
+# From this release on Moodle asks for MySQL 8.4 or newer. Moodle 5.0, admin/environment.xml.
+NEEDS_MYSQL_8_4 = (5, 0)
+
+
+def check(subject: Subject) -> Findings:
+    """Refuse a Moodle that would lose files or not start; warn of one without cron."""
+    platform = subject.settings.platform
+    nodes = {
+        key: fleet.application
+        for key, fleet in platform.fleets.items()
+        if isinstance(fleet.application, MoodleApplication)
+    }
+    if not nodes:
+        return Findings()
+    return Findings(tuple(_problems(platform, nodes)), tuple(_warnings(nodes)))
+
+
+def _problems(
+    platform: PlatformSettings, nodes: Mapping[str, MoodleApplication]
+) -> Iterator[Problem]:
+    if platform.files is None:
+        yield Problem(
+            f"{PLATFORM}/files",
+            "is missing, and Moodle keeps there what people upload: on each instance's own disk no "
+            "other instance sees it, and it is gone with the instance",
+            "write files: {}",
+        )
+    database = platform.database
+    too_old = database.engine == "aurora-mysql" and _numbers(database.major_version) < (8, 4)
+    for key, moodle in nodes.items():
+        if too_old and _numbers(moodle.version)[:2] >= NEEDS_MYSQL_8_4:
+            yield Problem(
+                f"{PLATFORM}/{key}/application/version",
+                f"Moodle {moodle.version} wants MySQL 8.4, and {database.engine} "
+                f"{database.major_version} is older: it does not start",
+                f"write {PLATFORM}/database/engine: aurora-postgresql, or a version 4.5",
+            )
+
+
+def _warnings(nodes: Mapping[str, MoodleApplication]) -> Iterator[str]:
+    if not any(key.startswith("workers") for key in nodes):
+        yield (
+            f"Moodle's cron runs nowhere: no workers run Moodle, so that nobody gets mail and no "
+            f"course is backed up; write {PLATFORM}/workers with the same application"
+        )
+    versions = {moodle.version: key for key, moodle in nodes.items()}
+    if len(versions) > 1:
+        found = ", ".join(f"{version} ({key})" for version, key in sorted(versions.items()))
+        yield (
+            f"several versions of Moodle are to run on one database: {found}; all but the newest "
+            "would ask for an upgrade that there was; give them one"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
