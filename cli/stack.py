@@ -382,10 +382,21 @@ def open_stack(
 
 def _check_account(settings: StackSettings) -> None:
     import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectionError,
+        HTTPClientError,
+    )
 
     try:
         account = boto3.client("sts", region_name=settings.region).get_caller_identity()["Account"]
+    except (ConnectionError, HTTPClientError) as error:
+        raise InputError(
+            f"AWS cannot be reached: {error}",
+            where=f"stack {settings.stack}",
+            fix="look at the network and its proxy, or try the stack offline with --cloud local",
+        ) from error
     except (BotoCoreError, ClientError) as error:
         raise InputError(
             f"AWS does not know who you are: {error}",

@@ -172,6 +172,33 @@ def test_an_endpoint_that_is_not_loopback_is_refused(firstbell: Firstbell) -> No
     assert "not a loopback address" in refused(firstbell, "up", "-s", "autumn")
 
 
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"AWS_CONFIG_FILE": "none"}, "AWS does not know who you are: Unable to locate"),
+        ({"AWS_ACCESS_KEY_ID": "none"}, "AWS does not know who you are: Partial credentials"),
+        (
+            {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"},
+            "AWS cannot be reached: Could not connect",
+        ),
+    ],
+)
+def test_who_is_not_signed_in_is_told_from_who_has_no_network(
+    firstbell: Firstbell, environment: dict[str, str], said: str
+) -> None:
+    arn = "arn:aws:acm:eu-north-1:123456789012:certificate/none"
+    (firstbell.stacks / "Pulumi.autumn.yaml").write_text(ON_AWS.format(arn=arn))
+    firstbell.environment |= {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody listens there
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    firstbell.environment |= environment
+    answer = refused(firstbell, "preview", "-s", "autumn")
+    assert said in answer
+    assert "--cloud local" in answer
+
+
 def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
     firstbell: Firstbell,
 ) -> None:

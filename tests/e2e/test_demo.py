@@ -17,6 +17,7 @@ from tests.e2e.conftest import Firstbell
 from tests.e2e.test_stack_life import live_actions
 from tests.evaluator import evaluate, rule_violations
 
+DOCUMENT = (PROJECT_ROOT / "docs" / "stacks" / "demo.md").read_text()
 SEASON = PROJECT_ROOT / "stacks" / "seasons" / "demo.yaml"
 # Every Python process of the run takes it to be 2030; gRPC alone goes on by the machine's clock,
 # since its C core does.
@@ -52,7 +53,8 @@ def rows(output: str, pattern: str) -> list[tuple[str, ...]]:
 
 def test_the_demo_is_the_same_in_2030_and_leaves_the_work_tree_alone(demo: Firstbell) -> None:
     before = changed_files()
-    said = demo("demo", "--season-only").stdout
+    first, *shown, last = re.findall(r"^firstbell (.*)$", DOCUMENT, re.MULTILINE)
+    said = demo(*first.split()).stdout
     assert changed_files() == before
 
     # What was broken behind its back is named, property by property, and gone after `up`.
@@ -83,7 +85,16 @@ def test_the_demo_is_the_same_in_2030_and_leaves_the_work_tree_alone(demo: First
     until = datetime(2027, 6, 21, tzinfo=UTC)
     assert rule_violations(live, since=since, until=until) == []
 
-    demo("destroy", "-s", "demo", "--yes")
+    # As its document goes on.
+    assert [command.split()[:2] for command in shown] == [
+        ["season", "show"],
+        ["status", "-s"],
+        ["season", "verify"],
+        ["season", "calendar"],
+    ]
+    for command in shown:
+        demo(*command.split())
+    demo(*last.split())
     assert live_actions(demo) == {"web": [], "database": []}
 
 
