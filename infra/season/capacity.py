@@ -276,6 +276,15 @@ def _below(
     *,
     gone_after: int,
 ) -> Need | None:
+    if (target.units or 0) > bounds.max:
+        problems.append(
+            Problem(
+                f"capacity/{name}/units",
+                f"{target.units} units are more than max {bounds.max}",
+                f"write units: {bounds.max} or less, or raise max",
+            )
+        )
+        return None
     if int(may.min()) < bounds.min:
         problems.append(
             Problem(

@@ -390,6 +390,11 @@ class Target(Strict):
             raise ValueError("requests_per_second is missing")
         if not self.from_demand and self.units is None:
             raise ValueError("units is missing: how many when nothing stands against it")
+        if self.units is not None and self.core_units > self.units:
+            raise ValueError(
+                f"core_units {self.core_units} is above units {self.units}, and within core hours "
+                "there are fewer; lower it"
+            )
         most = limits.MOST_UNITS.get(self.kind)
         if most is not None and self.max is not None and self.max > most:
             raise ValueError(f"max {self.max} is above AWS's limit of {most} for {self.kind}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -262,6 +263,28 @@ def test_workers_run_outside_core_hours_only(small: Season, write: Write) -> Non
         "58 6 * * 1-5",
         "0 17 * * 1-5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"core_units": 4}, None),
+        ({"core_units": 5}, "core_units 5 is above units 4, and within core hours there are fewer"),
+        ({"max": 3}, "capacity/workers/units: 4 units are more than max 3 (write units: 3 or less"),
+    ],
+)
+def test_units_that_no_worker_could_have_are_refused(
+    small: Season, write: Write, change: dict[str, int], said: str | None
+) -> None:
+    """They would have been cut without a word, and imports would run within core hours."""
+    small["markets"][0]["core_hours"] = {"from": "07:00", "to": "17:00"}
+    workers = {"kind": "worker-hours", "units": 4, "min": 0, "max": 4}
+    small["capacity"]["workers"] = workers | change
+    if said is None:
+        build_plan(read_season(write(small)))
+        return
+    with pytest.raises(Problems, match=re.escape(said)):
+        build_plan(read_season(write(small)))
 
 
 def test_every_compiled_action_reads_back(small: Season, write: Write) -> None:

@@ -261,8 +261,10 @@ def test_a_stack_narrower_than_the_season_is_refused(small: Season, write: Write
     with pytest.raises(Problems) as caught:
         build_plan(read_season(write(small)), bounds={"web": Bounds(3, 50)})
     assert [str(problem) for problem in caught.value.problems] == [
-        "capacity/web/min: 2 is below the stack's minimum of 3",
-        "capacity/web/max: 60 is above the stack's maximum of 50",
+        "capacity/web/min: 2 is below the stack's minimum of 3 "
+        "(raise it here, or lower the stack's)",
+        "capacity/web/max: 60 is above the stack's maximum of 50 "
+        "(lower it here, or raise the stack's)",
     ]
 
 
