@@ -16,6 +16,7 @@ from collections.abc import Generator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -228,11 +229,17 @@ def _serve(stack: str, recording: Recording, *, applied: bool) -> Generator[str]
 
 
 def run_program(
-    stack: str, config: Mapping[str, Any], environment: Mapping[str, str], *, applied: bool = False
+    stack: str,
+    config: Mapping[str, Any],
+    environment: Mapping[str, str],
+    *,
+    applied: bool = False,
+    folder: Path = PROJECT_ROOT / "infra",
 ) -> tuple[Recording, subprocess.CompletedProcess[str]]:
     """Run the program as a full Pulumi installation would; returns what it registered.
 
-    With `applied`, as `up` does it: what a resource has only once it exists is made up.
+    With `applied`, as `up` does it: what a resource has only once it exists is made up. `folder`
+    has the program's __main__.py.
     """
     recording = Recording()
     values = {
@@ -241,7 +248,7 @@ def run_program(
     with _serve(stack, recording, applied=applied) as address:
         finished = subprocess.run(
             [sys.executable, "-c", LANGUAGE_HOST, address, stack, "" if applied else "preview"],
-            cwd=PROJECT_ROOT / "infra",
+            cwd=folder,
             env={
                 "PATH": os.environ["PATH"],
                 "PULUMI_CONFIG": json.dumps(values),
