@@ -12,9 +12,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from infra.alarms import below_floor
 from infra.floors import Floor, definition
-from infra.measures import FLOOR_METRIC, FLOOR_NAMESPACE
+from infra.measures import FLOOR_METRIC, FLOOR_NAMESPACE, Cluster, floor_metric
 from infra.season.scalable import SCALABLE
+from infra.settings.observability import ObservabilitySettings
 from tests.infra.conftest import Record
 
 REGION: Final = "eu-north-1"
@@ -110,6 +112,24 @@ def test_what_aws_refuses_to_tell_or_to_take_of_one_target_keeps_no_other_back()
     refused = both().replace(unknown, "rds:cluster:Unknown", 1)
     assert run_once(refused)["status"] == "FAILED"
     assert (published("database"), published("second")) == ([], [2.0])
+
+
+def test_the_alarm_of_a_floor_that_is_not_published_has_no_data_and_tells_so() -> None:
+    """Not filled with a number: a floor of nothing would be kept by nobody in service."""
+    floor = floor_metric("tiny", "database")
+    capacity = Cluster(
+        "tiny",
+        1,
+        has_replicas=True,
+        most_connections=None,
+        cpu_target_percent=60,
+        scheduled_floor=floor,
+    ).capacity
+    assert capacity is not None
+    alarm = below_floor("tiny", capacity, ObservabilitySettings.model_validate({}))
+    assert (alarm.expression, alarm.silence) == ("IF(FILL(readers, 0) < least, 1, 0)", "told")
+    assert alarm.metrics["least"] == floor
+    assert "log group /aws/vendedlogs/states/tiny-floors says why" in alarm.text
 
 
 def test_a_stack_whose_replicas_no_season_moves_publishes_nothing(record: Record) -> None:

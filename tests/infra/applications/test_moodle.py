@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import json
 import re
@@ -311,6 +312,45 @@ def test_secrets_are_fetched_by_the_role_into_memory_for_moodle_alone() -> None:
     assert "aws secretsmanager get-secret-value" in text
     assert "chmod 0400" in text
     assert WEB.folders.secrets.startswith("/run/")
+
+
+def test_a_rotated_password_is_followed_at_once_and_what_never_rotates_is_asked_for_once(
+    tmp_path: Path,
+) -> None:
+    """Between RDS's new password and the node's no page is served."""
+    timer = configparser.ConfigParser()
+    timer.read_string(text_of(WEB, "moodle-secrets.timer"))
+    assert (timer["Timer"]["OnUnitActiveSec"], timer["Timer"]["AccuracySec"]) == ("20", "1s")
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    variables = "".join(f"{key}={value}\n" for key, value in ENVIRONMENT.items())
+    (tmp_path / "environment").write_text(variables)
+    for name, body in {
+        "aws": f'echo "$4" >> {tmp_path}/asked; [ ! -e {tmp_path}/down ] && echo "{{}}"',
+        "install": ":",
+        "chown": ":",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    node = dataclasses.replace(WEB, folders=Folders(secrets=str(secrets)))
+    script = text_of(node, "moodle-secrets").replace(
+        "/etc/firstbell/environment", f"{tmp_path}/environment"
+    )
+
+    def run() -> int:
+        return subprocess.run(
+            ["bash", "-c", script],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            check=False,
+            capture_output=True,
+        ).returncode
+
+    assert (run(), run()) == (0, 0)
+    asked = [line.rsplit(":", 1)[-1] for line in (tmp_path / "asked").read_text().split()]
+    assert asked == ["database", "cache", "database"]
+    (tmp_path / "down").touch()
+    assert run() != 0, "systemd says so, and runs it again"
+    assert {path.name for path in secrets.iterdir()} == {"database.json", "cache.json"}
 
 
 def test_no_secret_is_in_the_user_data_and_it_fits() -> None:
