@@ -198,6 +198,7 @@ class Cache(pulumi.ComponentResource):
             # Else it waits for the weekly maintenance window.
             apply_immediately=True,
             snapshot_retention_limit=settings.snapshot_days,
+            maintenance_window=settings.maintenance_window,
             tags=self._tags,
             opts=pulumi.ResourceOptions(
                 parent=self,

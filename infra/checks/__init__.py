@@ -20,6 +20,7 @@ from infra.checks import (
     origin,
     quotas,
     rules,
+    windows,
 )
 from infra.checks.base import Findings, Subject
 from infra.errors import Problems
@@ -36,6 +37,7 @@ _CHECKS: Final = (
     hardware.check,
     rules.check,
     names.check,
+    windows.check,
     notices.check,
     origin.check,
 )

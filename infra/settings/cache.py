@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.season.limits import MAX_ELASTICACHE_REPLICAS
-from infra.settings.base import Settings
+from infra.settings.base import DEFAULT_MAINTENANCE_WINDOW, MaintenanceWindow, Settings
 
 CacheEngine = Literal["valkey", "redis"]
 
@@ -66,6 +66,10 @@ class CacheSettings(Settings):
     replicas: CacheReplicaSettings = CacheReplicaSettings.model_validate({})
     eviction: Literal["volatile-lru", "allkeys-lru", "volatile-ttl", "noeviction"] = Field(
         "volatile-lru", description="What goes when memory is full; sessions carry an expiry."
+    )
+    maintenance_window: MaintenanceWindow = Field(
+        DEFAULT_MAINTENANCE_WINDOW,
+        description="When AWS may apply patches, node by node; UTC.",
     )
     snapshot_days: int = Field(7, ge=1, le=35, description="How long daily backups are kept.")
 

@@ -8,7 +8,12 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.season.limits import MAX_AURORA_REPLICAS
-from infra.settings.base import RetentionDays, Settings
+from infra.settings.base import (
+    DEFAULT_MAINTENANCE_WINDOW,
+    MaintenanceWindow,
+    RetentionDays,
+    Settings,
+)
 
 DatabaseEngine = Literal["aurora-postgresql", "aurora-mysql"]
 
@@ -109,6 +114,10 @@ class DatabaseSettings(Settings):
     )
     backup_days: int = Field(
         14, ge=7, le=35, description="How far back a point-in-time restore reaches."
+    )
+    maintenance_window: MaintenanceWindow = Field(
+        DEFAULT_MAINTENANCE_WINDOW,
+        description="When AWS may apply minor versions and patches, with a failover; UTC.",
     )
     log_days: RetentionDays = Field(90, description="How long the engine's logs are kept.")
     monitoring_seconds: Literal[1, 5, 10, 15, 30, 60] = Field(

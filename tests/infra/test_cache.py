@@ -26,6 +26,7 @@ def test_a_cache_passes_the_controls_by_default(record: Record) -> None:
         "snapshotRetentionLimit": 7,  # ElastiCache.1
         "autoMinorVersionUpgrade": True,  # ElastiCache.2
         "applyImmediately": True,  # not in some maintenance window
+        "maintenanceWindow": "sat:22:00-sat:23:00",
         "automaticFailoverEnabled": True,  # ElastiCache.3
         "multiAzEnabled": True,
         "atRestEncryptionEnabled": True,  # ElastiCache.4

@@ -55,6 +55,9 @@ def test_what_preview_says_of_a_change_is_done_at_once_and_not_in_a_maintenance_
     cluster, instances = program.of_type(CLUSTER)[NAME], program.of_type(INSTANCE)
     assert [each["applyImmediately"] for each in (cluster, *instances.values())] == [True] * 3
     assert cluster["allowMajorVersionUpgrade"]
+    # What AWS does by itself it does on a Saturday night, not in the morning of some school day.
+    windows = {each["preferredMaintenanceWindow"] for each in (cluster, *instances.values())}
+    assert windows == {"sat:22:00-sat:23:00"}
     # The instances' group, of the new version's family, has to be there before.
     assert f"ParameterGroup::{NAME}" in program.dependencies(f"Cluster::{NAME}")
     # Two instances that restart at once leave nothing to fail over to.

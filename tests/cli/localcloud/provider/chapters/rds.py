@@ -64,6 +64,8 @@ def program(variant: Variant, shared: Shared) -> None:
         backup_retention_period=7 if variant.color == "blue" else 14,
         storage_encrypted=True,
         iam_database_authentication_enabled=True,
+        preferred_backup_window="12:00-12:30",
+        preferred_maintenance_window=variant.either("sat:22:00-sat:23:00", "sun:22:00-sun:23:00"),
         enabled_cloudwatch_logs_exports=["postgresql"],
         serverlessv2_scaling_configuration={"min_capacity": 0.5, "max_capacity": 4},
         skip_final_snapshot=True,
@@ -75,6 +77,7 @@ def program(variant: Variant, shared: Shared) -> None:
         engine=aws.rds.EngineType.AURORA_POSTGRESQL,
         instance_class="db.r6g.large" if variant.color == "blue" else "db.r6g.xlarge",
         db_parameter_group_name=instance_parameters.name,
+        preferred_maintenance_window=variant.either("sat:22:00-sat:23:00", "sun:22:00-sun:23:00"),
         performance_insights_enabled=True,
         tags=variant.tags,
     )
