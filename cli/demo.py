@@ -104,7 +104,7 @@ def morning(stack: OpenStack, progress: Callable[[str], None]) -> list[Reading]:
         local_clock.advance(stack.local, moment.astimezone(UTC), progress)
         readings += [
             Reading(moment, status.target, status.floor, status.in_service, status.required)
-            for status in verification.status(stack)
+            for status in verification.status(stack, live.read(stack))
         ]
     return readings
 

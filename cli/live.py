@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from cli.localcloud import fleets
@@ -22,6 +23,12 @@ _CLUSTER: Final = "aws:rds/cluster:Cluster"
 _BALANCER: Final = "aws:lb/loadBalancer:LoadBalancer"
 _SCHEDULE: Final = "aws:scheduler/schedule:Schedule"
 
+# Of an instance refresh. EC2 Auto Scaling API reference, InstanceRefresh; what is not among them is
+# over and went well, or was cancelled by somebody who knows.
+_UNDER_WAY: Final = frozenset(
+    {"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"}
+)
+_FAILED: Final = frozenset({"Failed", "RollbackFailed"})
 # What AWS adds to an action that was not in the request that made it.
 _RESPONSE_ONLY: Final = frozenset({"ScheduledActionARN", "Time", "CreationTime"})
 
@@ -63,6 +70,58 @@ def read(stack: OpenStack) -> dict[str, LiveTarget]:
         if live is not None:
             found[name] = live
     return found
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A group's instance refresh that is under way or failed; `status` is AWS's word."""
+
+    target: str
+    status: str
+    percent: int
+    started: datetime
+    reason: str | None
+
+    @property
+    def failed(self) -> bool:
+        return self.status in _FAILED
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "target": self.target,
+            "status": self.status,
+            "percent": self.percent,
+            "started": self.started.isoformat(),
+            "reason": self.reason,
+        }
+
+
+def refreshes(stack: OpenStack, found: Mapping[str, LiveTarget]) -> list[Refresh]:
+    """The last instance refresh of each group in `found`, unless it is over and went well."""
+    client = stack.client("autoscaling")
+    answers = {
+        name: client.describe_instance_refreshes(AutoScalingGroupName=target.identifier)
+        for name, target in found.items()
+        if target.kind == "autoscaling-group"
+    }
+    return [
+        refresh
+        for name, answer in answers.items()
+        for refresh in unfinished(name, answer["InstanceRefreshes"])
+    ]
+
+
+def unfinished(target: str, described: Sequence[Mapping[str, Any]]) -> Iterator[Refresh]:
+    """The newest of a group's refreshes, as DescribeInstanceRefreshes shows them, if it matters."""
+    for last in described[:1]:
+        if last["Status"] in _UNDER_WAY | _FAILED:
+            yield Refresh(
+                target,
+                last["Status"],
+                last.get("PercentageComplete", 0),
+                last["StartTime"],
+                last.get("StatusReason"),
+            )
 
 
 def in_service(stack: OpenStack, target: LiveTarget) -> int:  # noqa: PLR0911 (one a kind)

@@ -233,17 +233,17 @@ def _verdict(need: Need, target: LiveTarget | None, grid: Grid, now: datetime) -
     return TargetVerdict(name, len(requests), len(needed), int(needed.max()), gaps, ())
 
 
-def status(stack: OpenStack) -> list[TargetStatus]:
+def status(stack: OpenStack, found: Mapping[str, LiveTarget]) -> list[TargetStatus]:
     """Where everything that has a capacity stands: floor, in service, next change, next peak.
 
-    What the season moves comes first, in its order. The next peak is the first minute of the next
-    seven days that needs most. Of what no season knows there is no demand, and no change ahead.
+    `found` is what is live. What the season moves comes first, in its order. The next peak is the
+    first minute of the next seven days that needs most. Of what no season knows there is no demand,
+    and no change ahead.
 
     Raises:
         InputError: the season's plan does not hold.
     """
     now = clock.now(stack.settings.cloud)
-    found = live.read(stack)
     scheduled: list[TargetStatus] = []
     if stack.settings.season_file is not None:
         season, _, prepared = _season(stack, now)

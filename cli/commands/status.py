@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import render
 from cli.context import Context, pass_context
+
+if TYPE_CHECKING:
+    from cli.live import Refresh
 
 
 @click.command("status", epilog="Example: firstbell status -s demo")
@@ -16,16 +20,18 @@ def command(context: Context) -> None:
     """Show demand, floor, in service, headroom and what comes next.
 
     Demand is what the season requires at this moment, in units; headroom is what serves beyond it.
-    What no season schedules has neither.
+    What no season schedules has neither. An instance refresh that is under way or failed is told.
     """
-    from cli import verification
+    from cli import live, verification
     from cli.stack import open_stack
     from infra import clock
 
     name = context.require_stack()
     with render.step(f"reading {name}") as progress:
         stack = open_stack(name, progress, cloud=context.cloud)
-        targets = verification.status(stack)
+        found = live.read(stack)
+        targets = verification.status(stack, found)
+        refreshes = live.refreshes(stack, found)
     now = clock.now(stack.settings.cloud)
     if context.json:
         render.emit_json(
@@ -34,9 +40,12 @@ def command(context: Context) -> None:
                 "stack": name,
                 "now": now.isoformat(),
                 "targets": [target.to_json() for target in targets],
+                "refreshes": [refresh.to_json() for refresh in refreshes],
             },
         )
         return
+    for refresh in refreshes:
+        _tell(refresh, name)
     if not targets:
         render.text(f"{name} has nothing live that has a capacity: firstbell up -s {name}")
         return
@@ -63,6 +72,21 @@ def command(context: Context) -> None:
             for target in targets
         ],
     )
+
+
+def _tell(refresh: Refresh, stack: str) -> None:
+    since = f"since {_time(refresh.started)} UTC"
+    if refresh.failed:
+        render.warn(
+            f"{refresh.target}: its instance refresh failed at {refresh.percent}% ({since}"
+            + (f": {refresh.reason}" if refresh.reason else "")
+            + "); the instances that are left serve on, new ones are of the new template: put the "
+            f"old image back and run firstbell up -s {stack}"
+        )
+    else:
+        render.note(
+            f"{refresh.target}: an instance refresh is under way, {refresh.percent}% ({since})"
+        )
 
 
 def _time(moment: datetime) -> str:

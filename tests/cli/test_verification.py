@@ -1,4 +1,4 @@
-"""What is planned against the season is verified from its live actions as well."""
+"""What is live, as it is verified and told: staging against the season, instance refreshes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.live import LiveTarget
+from cli.live import LiveTarget, unfinished
 from cli.verification import TargetStatus, TargetVerdict, lent_verdict
 from infra.paths import PROJECT_ROOT
 from infra.season.plan import Bounds, prepare, read_plan, read_season
@@ -54,3 +54,34 @@ def test_headroom_is_what_serves_beyond_what_is_required(
 ) -> None:
     found = TargetStatus("web", 4, 5, required, None, None, None, None)
     assert found.to_json()["headroom"] == headroom
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "failed"),
+    [
+        ("Pending", True, False),
+        ("InProgress", True, False),
+        ("Failed", True, True),
+        ("RollbackFailed", True, True),
+        ("Successful", False, False),
+        ("Cancelled", False, False),
+    ],
+)
+def test_the_last_instance_refresh_is_told_unless_it_is_over(
+    status: str, told: bool, failed: bool
+) -> None:
+    """As DescribeInstanceRefreshes shows them, the newest first."""
+    started = datetime(2026, 12, 7, 2, tzinfo=UTC)
+    last = {
+        "Status": status,
+        "StartTime": started,
+        "PercentageComplete": 50,
+        "StatusReason": "i-1 is unhealthy",
+    }
+    before = {"Status": "Failed", "StartTime": started}
+    found = list(unfinished("web", [last, before]))
+    assert bool(found) == told
+    for refresh in found:
+        assert refresh.failed == failed
+        assert (refresh.percent, refresh.reason) == (50, "i-1 is unhealthy")
+    assert list(unfinished("web", [])) == []

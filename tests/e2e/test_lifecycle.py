@@ -126,6 +126,8 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     assert refresh(firstbell)["Status"] == "InProgress"
     assert refresh(firstbell)["Preferences"]["MaxHealthyPercentage"] == 110
     assert tuple(instances(firstbell).items()) == (old,), "its successor boots"
+    (told,) = firstbell.json("status", "-s", "small")["refreshes"]
+    assert (told["target"], told["status"], told["percent"]) == ("web", "InProgress", 0)
     firstbell("local", "advance", "--by", "10m")
     assert refresh(firstbell)["Status"] == "Successful"
     (new,) = instances(firstbell).items()
