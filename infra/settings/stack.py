@@ -21,6 +21,9 @@ from infra.validation import read_partly
 MAX_STACK_AND_TIER_NAME: Final = 24
 # Names of load balancers know no underscore, those of databases no capital letter.
 _STACK_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+# How Regions of China, the governments' and the sovereign clouds begin. AWS General Reference,
+# "Partitions".
+OTHER_PARTITIONS: Final = ("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")
 _ACCOUNT_ID: Final = re.compile(r"\d{12}")
 
 
@@ -135,6 +138,15 @@ def from_config(
     if not isinstance(region, str):
         what = "is missing" if region is None else f"must be a Region's name, not {region!r}"
         problems.append(Problem("aws:region", what, "write one such as eu-north-1"))
+    elif region.startswith(OTHER_PARTITIONS):
+        problems.append(
+            Problem(
+                "aws:region",
+                f"{region!r} is no Region of AWS's commercial partition, and in others ARNs and "
+                "names of services are different",
+                "take another Region; firstbell knows no other partition",
+            )
+        )
     elif where_to == "local" and region not in instances.regions():
         close = nearest(region, instances.regions())
         problems.append(

@@ -56,6 +56,24 @@ def test_a_misspelt_key_names_the_nearest_one_at_every_depth(write_stack: WriteS
     ]
 
 
+@pytest.mark.parametrize("cloud", ["local", "aws"])
+def test_a_region_of_another_partition_is_refused_and_those_beside_it_are_not(
+    write_stack: WriteStack, cloud: str
+) -> None:
+    """Its ARNs would be wrong: `up` would fail at the first role."""
+    stack = {"firstbell:cloud": cloud, "aws:allowedAccountIds": ["111122223333"]}
+    tiers = platform(
+        tiers={"web": {"image": "ami-0123456789abcdef0"}},
+        dns={"zone": "example.org", "zone_id": "Z0123456789"},
+    )
+    for region in ("cn-north-1", "us-gov-west-1"):
+        found, *_ = problems(write_stack, **{"aws:region": region}, **stack, **tiers)
+        assert f"aws:region: {region!r} is no Region of AWS's commercial partition" in found
+    for region in ("us-west-1", "eu-south-1"):
+        write_stack(**{"aws:region": region}, **stack, **tiers)
+        assert read_stack("tiny").region == region
+
+
 def test_all_problems_of_a_file_are_reported_together(write_stack: WriteStack) -> None:
     found = problems(
         write_stack,
