@@ -33,7 +33,7 @@ windows = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     chosen=st.lists(windows, max_size=12),
     start=st.integers(0, 9),
@@ -65,7 +65,7 @@ def test_a_schedule_with_nothing_to_spare_stands_on_the_bound(boot: int) -> None
     assert least_unit_minutes(needs_all, boot + 1) > int(played.nominal.sum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     levels=st.lists(
         st.lists(st.integers(LEAST, 6), min_size=3, max_size=3), min_size=1, max_size=4

@@ -142,7 +142,7 @@ def test_two_actions_that_meet_later_are_caught() -> None:
     assert any("fires together with another at 2026-10-20T05:54:00Z" in text for text in found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     text=st.builds(
         "{} {} {} {} {}".format,

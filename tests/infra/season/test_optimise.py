@@ -92,7 +92,7 @@ small_days = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(levels=small_days, budget=st.integers(2, 9))
 # A raise on the first evening that the second morning could lean on.
 @example(levels=[[1, 1, 2], [2, 1, 1]], budget=2)
@@ -103,7 +103,7 @@ def test_small_cases_equal_brute_force(levels: list[list[int]], budget: int) -> 
     event(f"exact: {found.exact}, equal: {found.unit_minutes == least}")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(levels=small_days, budget=st.integers(2, 8))
 def test_what_one_more_action_saves_is_what_it_saves(levels: list[list[int]], budget: int) -> None:
     found, more = solved(days_of(levels), budget), solved(days_of(levels), budget + 1)
@@ -112,7 +112,7 @@ def test_what_one_more_action_saves_is_what_it_saves(levels: list[list[int]], bu
         assert found.one_more_saves >= 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), count=st.integers(1, 40), budget=st.integers(2, 60))
 def test_no_minute_lies_below_the_need_and_no_budget_is_exceeded(
     data: st.DataObject, count: int, budget: int
@@ -156,7 +156,7 @@ def test_366_days_each_with_another_curve_still_hold() -> None:
     assert not found.exact
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data(), count=st.integers(1, 120))
 def test_one_action_more_never_costs_whether_exact_or_not(data: st.DataObject, count: int) -> None:
     level = st.integers(1, 30)

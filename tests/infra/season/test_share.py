@@ -130,7 +130,7 @@ def years(draw: st.DrawFn) -> Ints:
 
 
 @given(years(), st.integers(12, 60))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_it_holds_on_every_day_within_the_budget_and_is_the_same_each_time(
     days: Ints, budget: int
 ) -> None:
@@ -148,7 +148,7 @@ def test_it_holds_on_every_day_within_the_budget_and_is_the_same_each_time(
 
 
 @given(years(), st.integers(4, 60))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_one_step_more_never_costs_and_saves_what_is_said(days: Ints, budget: int) -> None:
     weekdays = week(len(days))
     rich = solve(days, weekdays, allowed=ALLOWED, least=BASE, budget=MOST)

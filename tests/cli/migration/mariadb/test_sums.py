@@ -232,7 +232,7 @@ VALUE = st.none() | st.text(alphabet="\0a1,", max_size=3)
 ROW = st.tuples(st.none() | st.integers(0, 3), VALUE, VALUE, st.none() | st.integers(0, 3))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(ROW, min_size=1, max_size=6), st.data())
 def test_no_rearrangement_of_values_keeps_the_sum(
     sides: tuple[Server, Server], table: list[tuple[object, ...]], data: st.DataObject
