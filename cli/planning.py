@@ -90,9 +90,7 @@ def source(context: Context, season_file: Path | None) -> Source:
         InputError: the file does not exist, or the stack has no season.
     """
     if season_file is not None and context.stack is None:
-        if not season_file.is_file():
-            raise InputError("the season file does not exist", where=str(season_file))
-        return Source(season_file.resolve(), None)
+        return Source(_there(season_file.resolve(), "--season"), None)
     settings = read_stack(context.require_stack(), cloud=context.cloud)
     path = season_file.resolve() if season_file else settings.season_file
     where = f"stacks/Pulumi.{settings.stack}.yaml: firstbell:season"
@@ -102,13 +100,17 @@ def source(context: Context, season_file: Path | None) -> Source:
             where=where,
             fix="name a season file there, relative to stacks/, or use --season FILE",
         )
-    if not path.is_file():
+    return Source(_there(path, where if season_file is None else "--season"), settings)
+
+
+def _there(season_file: Path, where: str) -> Path:
+    if not season_file.is_file():
         raise InputError(
-            f"the season file {path} does not exist",
-            where=where if season_file is None else "--season",
+            f"the season file {season_file} does not exist",
+            where=where,
             fix="write it, or correct the name",
         )
-    return Source(path, settings)
+    return season_file
 
 
 def profile_cache() -> Path:

@@ -80,6 +80,12 @@ def season(
     return found
 
 
+def test_a_season_file_that_is_not_there_is_named_with_what_to_do(season: Season) -> None:
+    said = season.run("season", "plan", "--season", "winter.yaml", code=2)
+    assert "winter.yaml does not exist" in said
+    assert "write it, or correct the name" in said
+
+
 # --- calendar -------------------------------------------------------------------------------------
 
 
