@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli import planning
 from cli.localcloud.mends import SOMEBODYS_NAME, SOMEBODYS_ZONE
 from infra import checks, clock
+from infra.checks import Examined
 from infra.checks.base import Findings, Subject
 from infra.checks.certificate import check_described
 from infra.checks.hours import (
@@ -20,13 +23,13 @@ from infra.checks.hours import (
 )
 from infra.checks.names import zone_findings
 from infra.checks.quotas import of_account
-from infra.errors import InputError, Problem, Problems, problems_of
+from infra.errors import InputError, Problem, Problems
 from infra.policy import exceptions
-from infra.scheduling import plan_in_force
 from infra.season.prices import PriceTable, read_prices
+from infra.settings.base import Unsound
 from infra.settings.dns import DnsSettings
 from infra.settings.names import DNS_KEY, EDGE_KEY, EDGE_REGION, SITE_KEY
-from infra.settings.stack import StackSettings
+from infra.settings.stack import StackSettings, UnsoundStack
 
 if TYPE_CHECKING:
     from cli.stack import OpenStack
@@ -56,13 +59,22 @@ class Checked:
         }
 
 
-def money(prices: Path | None, most: float | None) -> Money | None:
-    """What `--prices` and `--max-monthly-cost` ask for.
+@dataclass(frozen=True)
+class Asked:
+    """What `--prices` and `--max-monthly-cost` say."""
+
+    prices: Path | None = None
+    most: float | None = None
+
+
+def money(asked: Asked) -> Money | None:
+    """The prices and the bound that were asked for.
 
     Raises:
         InputError: a bound without prices, or one below zero.
         Problems: the price file has errors.
     """
+    prices, most = asked.prices, asked.most
     if prices is None:
         if most is not None:
             raise InputError(
@@ -81,37 +93,65 @@ def money(prices: Path | None, most: float | None) -> Money | None:
     return Money(prices, read_prices(prices), most)
 
 
-def check(settings: StackSettings, asked: Money | None) -> Checked:
-    """Check a stack's file, its plan and its exceptions; nothing is started for it.
+def check(stack: StackSettings | UnsoundStack, asked: Asked) -> Checked:
+    """Check a stack's file, its plan, its exceptions and its cost; nothing is started for it.
+
+    Of a file with errors all that is sound is checked, and refused together with them.
 
     Raises:
-        InputError: the season's plan does not hold.
-        Problems: everything that AWS, a quota, the database or the bound on costs stands against,
-            or what is wrong with the exceptions from controls.
+        InputError: the only thing that is wrong is not in the stack's file.
+        Problems: all that is wrong: what AWS, a quota, the database or the bound on costs stands
+            against, the season's plan that does not hold, and the exceptions from controls.
     """
-    moment = clock.now(settings.cloud)
-    exceptions.read(moment.date(), settings.stack)
+    settings = stack.sound if isinstance(stack, UnsoundStack) else stack
     try:
-        found = plan_in_force(settings, moment)
+        moment = clock.now(settings.cloud)
+    except Unsound:
+        moment = clock.now("aws")
+    examined = checks.examine(stack, moment)
+    others = [*examined.others, *_why_no_plan(settings, examined)]
+    wanted = None
+    try:
+        exceptions.read(moment.date(), settings.stack)
     except InputError as error:
-        # What is wrong with the season hides nothing that is wrong without it.
-        others = checks.check(settings, {}).problems
-        if others:
-            _refuse(settings, [*others, *problems_of(error)])
-        raise
-    plan = found[0] if found else None
-    findings = checks.check(settings, plan.targets if plan else {})
-    hours = monthly_hours(settings, plan)
-    cost = None
-    warnings = list(findings.warnings)
-    problems = list(findings.problems)
-    if asked is not None:
-        cost = monthly_cost(hours, asked.table, settings)
-        warnings += asked.table.dated_after(clock.now("aws").date())
-        if asked.most is not None:
-            problems += cost_problems(cost, asked.most, str(asked.file))
-    _refuse(settings, problems)
+        others.append(error)
+    try:
+        wanted = money(asked)
+    except InputError as error:
+        others.append(error)
+    warnings, problems = list(examined.warnings), list(examined.problems)
+    hours, cost = list[MonthlyHours](), None
+    # A season that does not hold has no hours, and neither has a tier with errors.
+    if not examined.others:
+        with suppress(Unsound):
+            hours = monthly_hours(settings, examined.plan)
+            cost = wanted and monthly_cost(hours, wanted.table, settings)
+    if wanted is not None:
+        warnings += wanted.table.dated_after(clock.now("aws").date())
+        if cost is not None and wanted.most is not None:
+            problems += cost_problems(cost, wanted.most, str(wanted.file))
+    replace(examined, problems=tuple(problems), others=tuple(others)).refuse()
     return Checked(warnings, hours, cost)
+
+
+def _why_no_plan(settings: StackSettings, examined: Examined) -> list[InputError]:
+    """What the season's next plan would be refused for, beside that there is none that holds."""
+    missing = [error for error in examined.others if not isinstance(error, Problems)]
+    if not missing or settings.season_file is None or not settings.season_file.is_file():
+        return []
+    try:
+        planning.plan(
+            planning.Source(settings.season_file, settings),
+            start=None,
+            end=None,
+            hand_over=False,
+            progress=lambda _: None,
+        )
+    except Unsound:
+        return []
+    except InputError as error:
+        return [error]
+    return []
 
 
 def check_cloud(stack: OpenStack) -> tuple[str, ...]:

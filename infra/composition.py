@@ -32,11 +32,11 @@ from infra.notices import Notices, NoticesArgs
 from infra.observability import MetricNames, Observability, ObservabilityArgs, watch
 from infra.origin_key import HEADER, OriginKey, OriginKeyArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
-from infra.scheduling import Season, kind_at, read_season_of
+from infra.scheduling import Season, kind_at
 from infra.season.plan import Bounds
 from infra.season.scalable import SCALABLE
 from infra.settings.dns import certifiable
-from infra.settings.stack import StackSettings, from_config
+from infra.settings.stack import StackSettings, UnsoundStack, from_config
 from infra.web import WebTier, WebTierArgs
 from infra.workers import Workers, WorkersArgs
 
@@ -54,7 +54,7 @@ def configured() -> StackSettings:
     """The settings of the stack that Pulumi is running.
 
     Raises:
-        Problems: what is wrong with them.
+        Problems: what is wrong with them, and what AWS would refuse of the rest.
     """
     config: dict[str, object] = {}
     for namespace, key in _CONFIG_KEYS:
@@ -64,7 +64,11 @@ def configured() -> StackSettings:
         if value is not None:
             config[f"{namespace}:{key}"] = value
     stack = pulumi.get_stack()
-    return from_config(stack, config, source=f"stacks/Pulumi.{stack}.yaml")
+    try:
+        return from_config(stack, config, source=f"stacks/Pulumi.{stack}.yaml")
+    except UnsoundStack as error:
+        checks.examine(error).refuse()
+        raise
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         Problems: AWS, a quota or the database would refuse what the stack asks for.
     """
     moment = now or clock.now(settings.cloud)
-    season = read_season_of(settings, moment)
-    checks.refuse(settings, season.targets)
+    examined = checks.examine(settings, moment)
+    examined.refuse()
+    season = Season(examined.plan.targets if examined.plan else {})
     stack, platform = settings.stack, settings.platform
     tags = {
         "stack": stack,

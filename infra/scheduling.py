@@ -23,7 +23,8 @@ from infra.season.plan import (
 )
 from infra.season.prices import Hardware
 from infra.season.season_file import Season as SeasonFile
-from infra.season.season_file import TargetKind
+from infra.season.season_file import Target, TargetKind
+from infra.settings.base import sound
 from infra.settings.stack import StackSettings
 
 # What a season calls the parts of a stack that are no tiers, and what kind each is.
@@ -57,17 +58,30 @@ class Season:
 
 def bounds_for(settings: StackSettings, season: SeasonFile) -> dict[str, Bounds]:
     """The stack's hard bounds of everything that the season schedules, by its season name."""
-    return {name: bounds for name, bounds in _bounds(settings).items() if name in season.capacity}
+    return {
+        name: _bounds_of(settings, name)
+        for name in _scheduled_names(settings)
+        if name in season.capacity
+    }
 
 
-def _bounds(settings: StackSettings) -> dict[str, Bounds]:
-    replicas, cache = settings.platform.database.replicas, settings.platform.cache
-    found = {name: Bounds(group.min, group.max) for name, group in settings.platform.groups.items()}
-    found["database"] = Bounds(replicas.min, replicas.max)
-    found["balancer"] = Bounds(0, settings.platform.balancer.max_capacity_units)
-    if cache is not None:
-        found["cache"] = Bounds(cache.replicas.min, cache.replicas.max)
-    return found
+def _scheduled_names(settings: StackSettings) -> list[str]:
+    """What a season may schedule of the stack."""
+    platform = settings.platform
+    workers = platform.workers.groups if platform.workers else {}
+    cache = [] if platform.cache is None else ["cache"]
+    return [*platform.tiers, *workers, "database", "balancer", *cache]
+
+
+def _bounds_of(settings: StackSettings, name: str) -> Bounds:
+    platform = settings.platform
+    if name == "balancer":
+        return Bounds(0, platform.balancer.max_capacity_units)
+    if name == "database":
+        return Bounds(platform.database.replicas.min, platform.database.replicas.max)
+    if name == "cache" and platform.cache is not None:
+        return Bounds(platform.cache.replicas.min, platform.cache.replicas.max)
+    return Bounds(platform.groups[name].min, platform.groups[name].max)
 
 
 def hardware_of(settings: StackSettings) -> Hardware:
@@ -121,54 +135,59 @@ def refuse_strangers(settings: StackSettings, season: SeasonFile) -> None:
     Raises:
         Problems: all of it.
     """
-    if found := [*_unknown(settings, season), *_otherwise(settings, season)]:
+    found = [*sound(_unknown(settings, season)), *sound(_all_otherwise(settings, season))]
+    if found:
         raise Problems(str(season.path), found)
 
 
 def _unknown(settings: StackSettings, season: SeasonFile) -> Iterator[Problem]:
-    bounds = _bounds(settings)
+    names = _scheduled_names(settings)
     for name in season.capacity:
-        if name not in bounds:
-            close = nearest(name, bounds)
+        if name not in names:
+            close = nearest(name, names)
             yield Problem(
                 f"capacity/{name}",
                 f"the stack {settings.stack} has nothing of that name",
-                f"did you mean {close!r}?" if close else f"it has: {', '.join(bounds)}",
+                f"did you mean {close!r}?" if close else f"it has: {', '.join(names)}",
             )
 
 
-def _otherwise(settings: StackSettings, season: SeasonFile) -> Iterator[Problem]:
-    cache = settings.platform.cache
+def _all_otherwise(settings: StackSettings, season: SeasonFile) -> Iterator[Problem]:
+    names = _scheduled_names(settings)
     for name, target in season.capacity.items():
-        if name not in _bounds(settings):
-            continue
-        expected = expected_kinds(settings, name)
-        if target.kind not in expected:
-            yield Problem(
-                f"capacity/{name}/kind",
-                f"{target.kind} is not what a stack has there",
-                f"write {' or '.join(expected)}",
-            )
-            continue
-        if name == "cache" and cache is not None and not cache.scales:
-            yield Problem(
-                "capacity/cache",
-                f"the stack's cache has {cache.replicas.min} replicas at any time",
-                f"in stacks/Pulumi.{settings.stack}.yaml write cluster_mode: true and replicas "
-                "with min below max, or take it out of the season",
-            )
-        group = settings.platform.groups.get(name)
-        if (
-            group is not None
-            and target.kind == "autoscaling-group"
-            and target.boot_minutes < group.boot_minutes
-        ):
-            yield Problem(
-                f"capacity/{name}/boot",
-                f"{target.boot_minutes} minutes, but the stack's instances boot in "
-                f"{group.boot_minutes}",
-                "instances would come too late: give the longer one in both",
-            )
+        if name in names:
+            yield from sound(_otherwise(settings, name, target))
+
+
+def _otherwise(settings: StackSettings, name: str, target: Target) -> Iterator[Problem]:
+    expected = expected_kinds(settings, name)
+    if target.kind not in expected:
+        yield Problem(
+            f"capacity/{name}/kind",
+            f"{target.kind} is not what a stack has there",
+            f"write {' or '.join(expected)}",
+        )
+        return
+    cache = settings.platform.cache
+    if name == "cache" and cache is not None and not cache.scales:
+        yield Problem(
+            "capacity/cache",
+            f"the stack's cache has {cache.replicas.min} replicas at any time",
+            f"in stacks/Pulumi.{settings.stack}.yaml write cluster_mode: true and replicas "
+            "with min below max, or take it out of the season",
+        )
+    group = settings.platform.groups.get(name)
+    if (
+        group is not None
+        and target.kind == "autoscaling-group"
+        and target.boot_minutes < group.boot_minutes
+    ):
+        yield Problem(
+            f"capacity/{name}/boot",
+            f"{target.boot_minutes} minutes, but the stack's instances boot in "
+            f"{group.boot_minutes}",
+            "instances would come too late: give the longer one in both",
+        )
 
 
 def read_season_of(settings: StackSettings, now: datetime) -> Season:

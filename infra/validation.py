@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, get_args
@@ -24,47 +23,22 @@ def validate(model: type[Model], data: object, source: str, *, key: str = "") ->
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise Problems(source, list(_problems(model, error, key, data))) from error
+        raise Problems(source, list(problems_in(model, error, key, data))) from error
 
 
-def read_partly(
-    model: type[Model], data: object, source: str, *, key: str = ""
-) -> tuple[Model | None, list[Problem]]:
-    """As `validate`, without raising: the model without what has errors, so that the rest can be
-    checked too, and every error. No model where nothing can be left out.
-    """
-    try:
-        return validate(model, data, source, key=key), []
-    except Problems as error:
-        problems, cause = list(error.problems), error.__cause__
-    locations = (
-        [detail["loc"] for detail in cause.errors()] if isinstance(cause, ValidationError) else []
-    )
-    # As little as possible: first the keys themselves, then what they stand in.
-    for depth in range(max(map(len, locations), default=0), 0, -1):
-        rest = copy.deepcopy(data)
-        for location in locations:
-            _leave_out(rest, location[:depth])
-        try:
-            return model.model_validate(rest), problems
-        except ValidationError:
-            continue
-    return None, problems
-
-
-def _leave_out(data: object, location: Sequence[int | str]) -> None:
-    for part in location[:-1]:
-        data = data.get(part) if isinstance(data, dict) else None
-    if isinstance(data, dict):
-        data.pop(location[-1], None)
-
-
-def _problems(
+def problems_in(
     model: type[BaseModel], error: ValidationError, key: str, data: object
 ) -> Iterator[Problem]:
-    for detail in error.errors():
+    """What pydantic found, in our words."""
+    details = error.errors()
+    for detail in details:
         location = detail["loc"]
-        names = _names(location, data)
+        if detail["type"] == "too_short" and _has_errors_below(location, details):
+            continue  # pydantic counts the entries that are right
+        # What we say ourselves of a list's entry shows the entry.
+        of_entry = detail["type"] == "value_error" and isinstance(detail["input"], str)
+        at = location[:-1] if of_entry and isinstance(location[-1:][0], int) else location
+        names = _names(at, data)
         where = "/".join(part for part in (key, *names) if part) or "the file"
         if detail["type"] == "extra_forbidden":
             known = sorted(_keys_at(model, location[:-1]))
@@ -81,6 +55,8 @@ def _problems(
             yield Problem(
                 where, "is missing", f"add it, such as {examples}" if examples else "add it"
             )
+        elif detail["input"] is None:
+            yield Problem(where, "has no value", "write one, or leave the key out")
         elif detail["type"] in ("model_type", "dict_type"):
             # Only a stack's file has its settings below a key.
             fix = "write the keys below it, one a line, each with its value"
@@ -96,18 +72,28 @@ def _problems(
             yield Problem(where, f"must be a list, not {given!r}", fix)
         else:
             message = detail["msg"].removeprefix("Value error, ")
-            # What we say ourselves ends in the fix, after a semicolon.
             ours = detail["type"] == "value_error"
-            what, _, fix = (
-                message.rpartition("; ") if ours and "; " in message else (message, "", "")
-            )
+            what, fix = what_and_fix(message) if ours else (message, None)
             given = detail.get("input")
-            shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
+            plain = isinstance(given, str | int | float | bool)
+            told = ours and repr(given) in what
+            shown = f", not {given!r}" if plain and not told else ""
             if detail["type"] in ("too_short", "too_long"):
                 what = what.replace("Tuple", "List").replace("Dictionary", "Mapping")
                 what = what.replace(" after validation", "")
             fix = fix or _fix(detail, _examples_at(model, location))
             yield Problem(where, what[:1].lower() + what[1:] + shown, fix)
+
+
+def _has_errors_below(location: Sequence[int | str], details: Sequence[ErrorDetails]) -> bool:
+    length = len(location)
+    return any(len(each["loc"]) > length and each["loc"][:length] == location for each in details)
+
+
+def what_and_fix(message: str) -> tuple[str, str | None]:
+    """What we say ourselves ends in the fix, after a semicolon."""
+    what, _, fix = message.rpartition("; ")
+    return (what, fix) if what else (message, None)
 
 
 _DATE: Final = "write a date such as 2026-12-31"
@@ -167,7 +153,7 @@ def _examples_at(model: type[BaseModel], location: Sequence[int | str]) -> Seque
 
 
 # What pydantic puts behind a mapping's key when the key itself is wrong.
-_OF_A_KEY: Final = "[key]"
+OF_A_KEY: Final = "[key]"
 
 
 def _is_a_kind(part: int | str, data: object) -> bool:
@@ -179,7 +165,7 @@ def _names(location: Sequence[int | str], data: object) -> list[str]:
     """The path for people: a list's items by their `name` where they have one."""
     names: list[str] = []
     for part in location:
-        if part == _OF_A_KEY or _is_a_kind(part, data):
+        if part == OF_A_KEY or _is_a_kind(part, data):
             continue
         if isinstance(data, Mapping):
             data = data.get(part)
@@ -206,7 +192,7 @@ def _models_at(model: type[BaseModel], location: Sequence[int | str]) -> list[ty
         for candidate in models:
             field = _fields(candidate).get(str(part))
             if field is not None:
-                below += _models_in(field)
+                below += models_in(field)
         # A mapping's key or a list's index names no field: stay where we are.
         models = below or models
     return models
@@ -216,7 +202,8 @@ def _fields(model: type[BaseModel]) -> dict[str, object]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _models_in(annotation: object) -> list[type[BaseModel]]:
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """The models that a setting may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for inner in get_args(annotation) for found in _models_in(inner)]
+    return [found for inner in get_args(annotation) for found in models_in(inner)]

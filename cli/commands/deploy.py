@@ -274,10 +274,15 @@ def _open_checked(
 ) -> tuple[OpenStack, Checked]:
     """Open a stack that the checks let pass; they run before anything is started."""
     from cli import checking
+    from infra.settings.stack import UnsoundStack
 
-    asked = checking.money(prices, most)
+    asked = checking.Asked(prices, most)
     results: list[Checked] = []
-    stack = _open(context, lambda settings: results.append(checking.check(settings, asked)))
+    try:
+        stack = _open(context, lambda settings: results.append(checking.check(settings, asked)))
+    except UnsoundStack as error:
+        checking.check(error, asked)
+        raise
     (checked,) = results
     return stack, replace(checked, warnings=[*checked.warnings, *checking.check_cloud(stack)])
 

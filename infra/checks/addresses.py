@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.checks.fleets import kept_in_the_pool, more_while_replacing
 from infra.errors import Problem
-from infra.settings.network import RESERVED_PER_SUBNET
+from infra.settings.base import sound, sound_figures
+from infra.settings.network import (
+    LARGEST_BLOCK_PREFIX,
+    RESERVED_PER_SUBNET,
+    NetworkSettings,
+)
 from infra.settings.platform import PlatformSettings
+from infra.settings.stack import StackSettings
 
 # What a load balancer must find free to scale, beside its nodes. ELB user guide, "Subnets for your
 # load balancer".
@@ -40,17 +47,17 @@ class Need:
 
 def check(subject: Subject) -> Findings:
     """Refuse a network whose subnets are too small for what they hold at most."""
-    platform = subject.settings.platform
-    network = platform.network
+    settings = subject.settings
+    platform, network = settings.platform, settings.platform.network
     free = 2 ** (32 - network.subnet_prefix) - RESERVED_PER_SUBNET
     rows = {
         "public": _public(),
-        "application": _application(platform, subject.settings.region),
+        "application": _application(settings),
         "data": _data(platform),
     }
     found: list[Problem] = []
     for row, needs in rows.items():
-        listed = [need for need in needs if need.addresses]
+        listed = [need for need in sound(needs) if need.addresses]
         total = sum(need.addresses for need in listed)
         if total <= free:
             continue
@@ -60,11 +67,17 @@ def check(subject: Subject) -> Findings:
                 f"{PLATFORM}/network/cidr",
                 f"{network.cidr} makes {row} subnets of /{network.subnet_prefix}, {free} addresses "
                 f"each, and {total} are needed at the peak: {of_what}",
-                f"take a larger block, such as a /{network.block_prefix_for(total)}, or lower "
-                "what the tiers may grow to; no quota helps",
+                _fix(network, total),
             )
         )
     return Findings(tuple(found))
+
+
+def _fix(network: NetworkSettings, needed: int) -> str:
+    lower = "lower what the tiers may grow to; no quota helps"
+    if ip_network(network.cidr).prefixlen == LARGEST_BLOCK_PREFIX:
+        return f"{lower}, and AWS takes no larger block"
+    return f"take a larger block, such as a /{network.block_prefix_for(needed)}, or {lower}"
 
 
 def _public() -> Iterator[Need]:
@@ -73,15 +86,16 @@ def _public() -> Iterator[Need]:
     yield Need(1, "a NAT gateway")
 
 
-def _application(platform: PlatformSettings, region: str) -> Iterator[Need]:
-    zones, groups = platform.network.zones, platform.groups.values()
-    total = sum(group.max for group in groups)
+def _application(settings: StackSettings) -> Iterator[Need]:
+    network, groups = settings.platform.network, settings.platform.groups
+    zones = network.zones
+    total = sum(sound_figures(groups, lambda group: group.max).values())
     yield Need(_share(total, zones), f"{total:,} instances over {zones} zones")
-    replacing = sum(more_while_replacing(group) for group in groups)
+    replacing = sum(sound_figures(groups, more_while_replacing).values())
     yield Need(_share(replacing, zones), f"{replacing:,} more while instances are replaced")
-    waiting = sum(kept_in_the_pool(group) for group in groups)
+    waiting = sum(sound_figures(groups, kept_in_the_pool).values())
     yield Need(_share(waiting, zones), f"{waiting:,} more that warm pools always keep")
-    endpoints = len(platform.network.interface_endpoints(region))
+    endpoints = len(network.interface_endpoints(settings.region))
     yield Need(endpoints, "interface endpoints")
 
 

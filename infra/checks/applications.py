@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
 from infra.settings.applications import MoodleApplication
+from infra.settings.base import sound, sound_figures
 from infra.settings.platform import PlatformSettings
 
 # From this release on Moodle asks for MySQL 8.4 or newer. Moodle 5.0, admin/environment.xml.
@@ -16,19 +17,19 @@ NEEDS_MYSQL_8_4 = (5, 0)
 def check(subject: Subject) -> Findings:
     """Refuse a Moodle that would lose files or not start; warn of one without cron."""
     platform = subject.settings.platform
+    applications = sound_figures(platform.fleets, lambda fleet: fleet.application)
     nodes = {
-        key: fleet.application
-        for key, fleet in platform.fleets.items()
-        if isinstance(fleet.application, MoodleApplication)
+        key: application
+        for key, application in applications.items()
+        if isinstance(application, MoodleApplication)
     }
     if not nodes:
         return Findings()
-    return Findings(tuple(_problems(platform, nodes)), tuple(_warnings(nodes)))
+    problems = (*sound(_without_files(platform)), *sound(_too_old(platform, nodes)))
+    return Findings(problems, tuple(sound(_warnings(nodes))))
 
 
-def _problems(
-    platform: PlatformSettings, nodes: Mapping[str, MoodleApplication]
-) -> Iterator[Problem]:
+def _without_files(platform: PlatformSettings) -> Iterator[Problem]:
     if platform.files is None:
         yield Problem(
             f"{PLATFORM}/files",
@@ -36,6 +37,11 @@ def _problems(
             "other instance sees it, and it is gone with the instance",
             "write files: {}",
         )
+
+
+def _too_old(
+    platform: PlatformSettings, nodes: Mapping[str, MoodleApplication]
+) -> Iterator[Problem]:
     database = platform.database
     too_old = database.engine == "aurora-mysql" and _numbers(database.major_version) < (8, 4)
     for key, moodle in nodes.items():

@@ -13,6 +13,8 @@ from typing import Final
 from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
+from infra.settings import hardware
+from infra.settings.base import sound_figures
 from infra.settings.database import DatabaseEngine
 
 # What may be used of max_connections: the rest is for failover, when the reader's connections
@@ -60,27 +62,32 @@ def check(subject: Subject) -> Findings:
     """Refuse tiers that together open more connections than the database's class takes."""
     platform = subject.settings.platform
     database = platform.database
-    by_tier = {
-        name: tier.max * tier.workers_per_instance * tier.connections_per_worker
-        for name, tier in platform.tiers.items()
-    }
-    if database.proxy:
+    has_proxies = hardware.has_proxies(subject.settings)
+    if database.proxy and has_proxies:
         return Findings()  # the tiers' connections end at the proxy, which queues for the writer's
+    by_tier = sound_figures(
+        platform.tiers,
+        lambda tier: tier.max * tier.workers_per_instance * tier.connections_per_worker,
+    )
     needed = sum(by_tier.values()) + database.cron_connections + database.connection_margin
     most = database.max_connections or max_connections(database.instance_class, database.engine)
+    if database.max_connections is None and any(hardware.unknown_class(subject.settings)):
+        most = None  # what a class takes that there is not
     if most is None:
         return Findings(
             warnings=(
                 f"the memory of {database.instance_class} is not known, so that nothing says "
-                f"whether it takes the {needed:,} connections of the largest fleet",
+                f"whether it takes the {needed:,} connections of the largest fleet; write "
+                f"{PLATFORM}/database/max_connections",
             )
         )
     usable = int(USABLE * most)
-    if needed <= usable:
+    if needed <= usable or not by_tier:
         return Findings()
     largest = max(by_tier, key=lambda name: by_tier[name])
     tier = platform.tiers[largest]
     others = sum(by_tier.values()) - by_tier[largest]
+    class_key = f"{PLATFORM}/database/instance_class"
     return Findings(
         (
             Problem(
@@ -91,8 +98,10 @@ def check(subject: Subject) -> Findings:
                 + f" + {database.cron_connections} cron + {database.connection_margin} margin = "
                 f"{needed:,} connections, and {database.engine} on {database.instance_class} "
                 f"takes {most:,}, of which {USABLE:.0%} ({usable:,}) may be used",
-                f"lower max or workers_per_instance, take a larger {PLATFORM}/database"
-                f"/instance_class, or write {PLATFORM}/database/proxy: true",
+                f"lower max or workers_per_instance, take a larger {class_key}, or write "
+                f"{PLATFORM}/database/proxy: true"
+                if has_proxies
+                else f"lower max or workers_per_instance, or take a larger {class_key}",
             ),
         )
     )

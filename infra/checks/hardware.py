@@ -1,12 +1,12 @@
 """Types and classes that the table does not know: on AWS the table may be older than the Region.
 
-Locally they are errors of the stack's file (`infra/settings/stack.py`).
+Locally they are errors of the stack's file (`infra/settings/hardware.py`).
 """
 
 from __future__ import annotations
 
 from infra.checks.base import Findings, Subject
-from infra.settings.stack import unknown_hardware
+from infra.settings.hardware import unknown_hardware
 
 
 def check(subject: Subject) -> Findings:
@@ -14,5 +14,4 @@ def check(subject: Subject) -> Findings:
     settings = subject.settings
     if settings.cloud == "local":
         return Findings()
-    unknown = unknown_hardware(settings.platform, settings.region)
-    return Findings(warnings=tuple(str(problem) for problem in unknown))
+    return Findings(warnings=tuple(str(problem) for problem in unknown_hardware(settings)))

@@ -8,7 +8,7 @@ from typing import Any
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
 from infra.settings.dns import DnsSettings
-from infra.settings.names import DNS_KEY, names_and_keys, requested
+from infra.settings.names import DNS_KEY, requested
 
 
 def check(subject: Subject) -> Findings:
@@ -41,9 +41,9 @@ def zone_findings(
 
 def _unpointed(subject: Subject) -> Iterator[str]:
     settings, dns = subject.settings, subject.settings.platform.dns
-    if dns is None or not dns.records or requested(settings.platform, settings.region):
+    if dns is None or not dns.records or requested(settings):
         return
-    for host, key in names_and_keys(settings.platform):
+    for host, key in settings.platform.names_and_keys():
         if not dns.holds(host):
             yield (
                 f"{PLATFORM}/{key}: {host} is not in the zone {dns.zone}; whoever has it must "

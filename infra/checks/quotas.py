@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -18,8 +19,11 @@ from infra.errors import Problem
 from infra.season import limits
 from infra.season.compile import MOST_ACTIONS
 from infra.season.season_file import TargetKind
+from infra.settings.base import Unsound, sound, sound_figures
 from infra.settings.dns import certifiable
+from infra.settings.fleet import FleetSettings
 from infra.settings.names import requested
+from infra.settings.network import NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -205,17 +209,27 @@ def check(subject: Subject) -> Findings:
     """Refuse what exceeds a quota that is known; say what one needs that only the account knows."""
     found = Findings()
     for demand in _demands(subject):
-        quota = demand.quota
-        stated = _stated(subject, quota)
-        allowed = quota.default if stated is None else stated
-        if demand.needed <= allowed:
-            continue
-        if quota.by_account and stated is None:
-            found += _unstated(subject, demand)
-            continue
-        whose = "AWS's default" if stated is None else f"{PLATFORM}/quotas/{quota.key}"
-        found += Findings((demand.exceeds(allowed, whose),))
-    return found + Findings((*_fixed_limits(subject), *_too_many_actions(subject)))
+        with suppress(Unsound):
+            found += _findings(subject, demand)
+    return found + Findings(
+        (
+            *sound(_too_many_target_groups(subject)),
+            *sound(_too_many_connections_a_gateway(subject)),
+            *_too_many_actions(subject),
+        )
+    )
+
+
+def _findings(subject: Subject, demand: Demand) -> Findings:
+    quota = demand.quota
+    stated = _stated(subject, quota)
+    allowed = quota.default if stated is None else stated
+    if demand.needed <= allowed:
+        return Findings()
+    if quota.by_account and stated is None:
+        return _unstated(subject, demand)
+    whose = "AWS's default" if stated is None else f"{PLATFORM}/quotas/{quota.key}"
+    return Findings((demand.exceeds(allowed, whose),))
 
 
 def of_account(subject: Subject) -> list[Demand]:
@@ -252,98 +266,52 @@ def _unstated(subject: Subject, demand: Demand) -> Findings:
 
 
 def _demands(subject: Subject) -> Iterator[Demand]:
-    region = subject.settings.region
-    platform = subject.settings.platform
-    tiers = platform.tiers
-    largest = max(tiers, key=lambda name: tiers[name].max)
-    where = f"{PLATFORM}/tiers/{largest}/max"
-    total = sum(registered(tier) for tier in tiers.values())
-    while_replacing = "while some are replaced"
+    for demands in _DEMANDS:
+        yield from sound(demands(subject))
+
+
+def _targets(subject: Subject) -> Iterator[Demand]:
+    region, tiers = subject.settings.region, subject.settings.platform.tiers
+    targets_of = sound_figures(tiers, registered)
+    largest = max(targets_of, key=lambda name: targets_of[name], default="")
+    total, while_replacing = sum(targets_of.values()), "while some are replaced"
     yield Demand(
         TARGETS_PER_LOAD_BALANCER,
         total,
-        where,
+        f"{PLATFORM}/tiers/{largest}/max",
         f"the tiers have {total:,} instances at most, {while_replacing}, all behind one load "
         "balancer",
         region,
     )
-    for name, tier in tiers.items():
+    for name, targets in targets_of.items():
         yield Demand(
             TARGETS_PER_TARGET_GROUP,
-            registered(tier),
+            targets,
             f"{PLATFORM}/tiers/{name}/max",
-            f"{registered(tier):,} instances in one target group, {while_replacing}",
+            f"{targets:,} instances in one target group, {while_replacing}",
             region,
         )
-    rules = len(tiers)
+
+
+def _rules(subject: Subject) -> Iterator[Demand]:
+    rules = len(subject.settings.platform.tiers)
     yield Demand(
         RULES_PER_LOAD_BALANCER,
         rules,
         f"{PLATFORM}/tiers",
         f"{rules:,} tiers, a listener rule each",
-        region,
+        subject.settings.region,
     )
-    yield from _vcpu_demands(subject)
-    yield from _certificate_demands(subject)
-    replicas = platform.database.replicas.max
-    yield Demand(
-        DB_INSTANCES,
-        replicas + 1,
-        f"{PLATFORM}/database/replicas/max",
-        f"{replicas} replicas and their writer",
-        region,
-    )
-    network = platform.network
-    gateways = network.zones if network.nat == "zone" else 1
-    yield Demand(
-        ELASTIC_IPS,
-        gateways,
-        f"{PLATFORM}/network/nat",
-        f"{gateways} NAT gateways, an Elastic IP address each",
-        region,
-    )
-    clients = len(platform.groups)
-    yield Demand(
-        RULES_PER_SECURITY_GROUP,
-        clients + platform.database.proxy,
-        f"{PLATFORM}/tiers",
-        f"{clients:,} tiers and workers, a rule each in the database's security group"
-        + (", and one for its proxy" if platform.database.proxy else ""),
-        region,
-    )
-    cache = platform.cache
-    if cache is not None:
-        nodes = cache.shards * (1 + cache.replicas.max)
-        where = f"{PLATFORM}/cache/{'shards' if cache.shards > 1 else 'replicas/max'}"
-        what = f"{cache.shards} shards of {1 + cache.replicas.max} nodes are {nodes} cache nodes"
-        yield Demand(CACHE_NODES, nodes, where, what, region)
-        if cache.cluster_mode:
-            yield Demand(CACHE_NODES_PER_CLUSTER, nodes, where, what, region)
-    balancer = subject.targets.get("balancer")
-    if balancer is not None:
-        units = int(str(balancer.verdict["peak"]))
-        yield Demand(
-            RESERVED_CAPACITY_UNITS,
-            units,
-            "firstbell:season",
-            f"the season reserves {units:,} load balancer capacity units",
-            region,
-        )
 
 
 def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
     """vCPUs of every group at its largest: of its types of a family the largest, since any may be
     what AWS has."""
-    fleets = subject.settings.platform.fleets
+    region, fleets = subject.settings.region, subject.settings.platform.fleets
     by_quota: dict[Quota, dict[str, int]] = {}
-    for key, group in fleets.items():
-        for kind in group.instance_types:
-            quota = VCPUS_BY_FAMILY.get(_family(kind))
-            described = instances.instance_type(kind)
-            if quota is not None and described is not None:
-                of_quota = by_quota.setdefault(quota, {})
-                # Of some older types the table does not know how many: one each at least.
-                of_quota[key] = max(of_quota.get(key, 0), running(group) * (described.vcpus or 1))
+    for key, by_family in sound_figures(fleets, _vcpus_of).items():
+        for quota, vcpus in by_family.items():
+            by_quota.setdefault(quota, {})[key] = vcpus
     for quota, by_group in by_quota.items():
         vcpus = sum(by_group.values())
         families = quota.name.removeprefix("Running On-Demand ").removesuffix(" instances")
@@ -354,16 +322,29 @@ def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
             f"{PLATFORM}/{max(by_group, key=lambda key: by_group[key])}/max",
             f"the largest fleet has {vcpus:,} vCPUs of {which}, with what comes before others go "
             "and is prepared in warm pools",
-            subject.settings.region,
+            region,
         )
+
+
+def _vcpus_of(group: FleetSettings) -> dict[Quota, int]:
+    found: dict[Quota, int] = {}
+    for kind in group.instance_types:
+        quota = VCPUS_BY_FAMILY.get(_family(kind))
+        described = instances.instance_type(kind)
+        if quota is not None and described is not None:
+            # Of some older types the table does not know how many: one each at least.
+            vcpus = running(group) * (described.vcpus or 1)
+            found[quota] = max(found.get(quota, 0), vcpus)
+    return found
 
 
 def _certificate_demands(subject: Subject) -> Iterator[Demand]:
     """The names in each certificate that is requested."""
     platform = subject.settings.platform
     names = [name for name in platform.names if certifiable(name)]
-    most = max(platform.tiers, key=lambda name: len(platform.tiers[name].hosts))
-    for region in requested(platform, subject.settings.region).values():
+    hosts = sound_figures(platform.tiers, lambda tier: len(tier.hosts))
+    most = max(hosts, key=lambda name: hosts[name], default="")
+    for region in requested(subject.settings).values():
         yield Demand(
             CERTIFICATE_NAMES,
             len(names),
@@ -372,6 +353,84 @@ def _certificate_demands(subject: Subject) -> Iterator[Demand]:
             region,
             "take a wildcard such as *.example.org for many, or give certificate_arn",
         )
+
+
+def _db_instances(subject: Subject) -> Iterator[Demand]:
+    replicas = subject.settings.platform.database.replicas.max
+    yield Demand(
+        DB_INSTANCES,
+        replicas + 1,
+        f"{PLATFORM}/database/replicas/max",
+        f"{replicas} replicas and their writer",
+        subject.settings.region,
+    )
+
+
+def _elastic_ips(subject: Subject) -> Iterator[Demand]:
+    gateways = _gateways(subject.settings.platform.network)
+    yield Demand(
+        ELASTIC_IPS,
+        gateways,
+        f"{PLATFORM}/network/nat",
+        f"{gateways} NAT gateways, an Elastic IP address each",
+        subject.settings.region,
+    )
+
+
+def _gateways(network: NetworkSettings) -> int:
+    return network.zones if network.nat == "zone" else 1
+
+
+def _database_rules(subject: Subject) -> Iterator[Demand]:
+    platform = subject.settings.platform
+    clients, proxy = len(platform.groups), platform.database.proxy
+    yield Demand(
+        RULES_PER_SECURITY_GROUP,
+        clients + proxy,
+        f"{PLATFORM}/tiers",
+        f"{clients:,} tiers and workers, a rule each in the database's security group"
+        + (", and one for its proxy" if proxy else ""),
+        subject.settings.region,
+    )
+
+
+def _cache_nodes(subject: Subject) -> Iterator[Demand]:
+    region, cache = subject.settings.region, subject.settings.platform.cache
+    if cache is None:
+        return
+    nodes = cache.shards * (1 + cache.replicas.max)
+    where = f"{PLATFORM}/cache/{'shards' if cache.shards > 1 else 'replicas/max'}"
+    what = f"{cache.shards} shards of {1 + cache.replicas.max} nodes are {nodes} cache nodes"
+    yield Demand(CACHE_NODES, nodes, where, what, region)
+    if cache.cluster_mode:
+        yield Demand(CACHE_NODES_PER_CLUSTER, nodes, where, what, region)
+
+
+def _reserved_capacity(subject: Subject) -> Iterator[Demand]:
+    balancer = subject.targets.get("balancer")
+    if balancer is None:
+        return
+    units = int(str(balancer.verdict["peak"]))
+    yield Demand(
+        RESERVED_CAPACITY_UNITS,
+        units,
+        "firstbell:season",
+        f"the season reserves {units:,} load balancer capacity units",
+        subject.settings.region,
+    )
+
+
+_DEMANDS: Final = (
+    _targets,
+    _rules,
+    _vcpu_demands,
+    _certificate_demands,
+    _db_instances,
+    _elastic_ips,
+    _database_rules,
+    _cache_nodes,
+    _reserved_capacity,
+)
 
 
 def _too_many_actions(subject: Subject) -> Iterator[Problem]:
@@ -394,19 +453,24 @@ def _family(instance_type: str) -> str:
     return match.group() if match else ""
 
 
-def _fixed_limits(subject: Subject) -> Iterator[Problem]:
-    platform = subject.settings.platform
-    if len(platform.tiers) > MAX_TARGET_GROUPS_PER_LOAD_BALANCER:
+def _too_many_target_groups(subject: Subject) -> Iterator[Problem]:
+    tiers = subject.settings.platform.tiers
+    if len(tiers) > MAX_TARGET_GROUPS_PER_LOAD_BALANCER:
         yield Problem(
             f"{PLATFORM}/tiers",
-            f"{len(platform.tiers)} tiers, and AWS allows a load balancer "
+            f"{len(tiers)} tiers, and AWS allows a load balancer "
             f"{MAX_TARGET_GROUPS_PER_LOAD_BALANCER} target groups, which cannot be raised",
             "put tiers that scale alike together, or split the stack",
         )
-    network = platform.network
-    gateways = network.zones if network.nat == "zone" else 1
+
+
+def _too_many_connections_a_gateway(subject: Subject) -> Iterator[Problem]:
+    platform, network = subject.settings.platform, subject.settings.platform.network
+    gateways = _gateways(network)
     # Each worker waits for one answer from outside at a time, at worst all from the same service.
-    clients = sum(tier.max * tier.workers_per_instance for tier in platform.tiers.values())
+    clients = sum(
+        sound_figures(platform.tiers, lambda tier: tier.max * tier.workers_per_instance).values()
+    )
     each = -(-clients // gateways)
     if each > MAX_CONNECTIONS_PER_NAT_DESTINATION:
         yield Problem(

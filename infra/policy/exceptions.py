@@ -7,12 +7,13 @@ renewed with a new reason, or what it covered is mended.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from infra import paths, yaml_file
 from infra.errors import Problem, Problems, nearest
@@ -81,17 +82,36 @@ def read(today: date, stack: str | None = None) -> Sequence[PolicyException]:
     file = path()
     if not file.is_file():
         return ()
-    shown = f"stacks/{FILE}"
-    found = validate(_File, yaml_file.read(file), shown).exceptions
-    concerned = [entry for entry in found if stack is None or entry.concerns(stack)]
-    problems = [
-        problem
-        for entry in concerned
-        for problem in _problems(entry, found.index(entry) + 1, today)
-    ]
-    if problems:
+    shown, data = f"stacks/{FILE}", yaml_file.read(file)
+    try:
+        found = validate(_File, data, shown).exceptions
+    except Problems as error:
+        # An entry with an error hides no other that has expired.
+        expired = _all_problems(_entries(data), today, stack)
+        raise Problems(shown, [*error.problems, *expired]) from error
+    entries = list(enumerate(found, start=1))
+    if problems := _all_problems(entries, today, stack):
         raise Problems(shown, problems)
-    return concerned
+    return [entry for entry in found if stack is None or entry.concerns(stack)]
+
+
+def _entries(data: object) -> Iterator[tuple[int, PolicyException]]:
+    """The entries that are right by themselves, each with its number."""
+    entries: object = data.get("exceptions") if isinstance(data, dict) else None
+    for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
+        with suppress(ValidationError):
+            yield number, PolicyException.model_validate(entry)
+
+
+def _all_problems(
+    entries: Iterable[tuple[int, PolicyException]], today: date, stack: str | None
+) -> list[Problem]:
+    return [
+        problem
+        for number, entry in entries
+        if stack is None or entry.concerns(stack)
+        for problem in _problems(entry, number, today)
+    ]
 
 
 def _problems(entry: PolicyException, number: int, today: date) -> list[Problem]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from infra import paths
-from infra.settings.base import HOST, Settings
+from infra.settings.base import HOST, STAND_IN, Settings
 
 
 class GenericApplication(Settings):
@@ -53,7 +53,10 @@ class MoodleApplication(Settings):
         description="A released version such as 4.5.8, of 4.4 to 5.1.",
     )
     sha256: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="Of moodle-VERSION.tgz, as moodle.org shows it."
+        pattern=r"^[0-9a-f]{64}$",
+        # An example would be copied, and no node would start.
+        json_schema_extra={STAND_IN: "0" * 64},
+        description="Of moodle-VERSION.tgz, as moodle.org shows it.",
     )
     host: str | None = Field(
         None,

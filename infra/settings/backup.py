@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from infra.settings.base import Settings
+from infra.settings.base import Settings, rule
 
 
 class BackupSettings(Settings):
@@ -28,12 +26,11 @@ class BackupSettings(Settings):
         "which costs with its size.",
     )
 
-    @model_validator(mode="after")
-    def _monthly_lasts_longer(self) -> Self:
+    @rule()
+    def _monthly_lasts_longer(self) -> None:
         if self.monthly_keep_days < self.daily_keep_days:
             raise ValueError(
                 f"monthly_keep_days {self.monthly_keep_days} is less than daily_keep_days "
                 f"{self.daily_keep_days}: monthly backups would be gone before the daily ones; "
                 "raise monthly_keep_days"
             )
-        return self

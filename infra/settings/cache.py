@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from infra.season.limits import MAX_ELASTICACHE_REPLICAS
-from infra.settings.base import DEFAULT_MAINTENANCE_WINDOW, MaintenanceWindow, Settings
+from infra.settings.base import DEFAULT_MAINTENANCE_WINDOW, MaintenanceWindow, Settings, rule
 
 CacheEngine = Literal["valkey", "redis"]
 
@@ -41,13 +41,12 @@ class CacheReplicaSettings(Settings):
         description="The most that schedule and load may ask for; above min it needs cluster_mode.",
     )
 
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
+    @rule(spoils="min")
+    def _bounds_in_order(self) -> None:
         if self.min > self.max:
             raise ValueError(
                 f"min {self.min} is greater than max {self.max}; lower min or raise max"
             )
-        return self
 
 
 class CacheSettings(Settings):
@@ -87,23 +86,22 @@ class CacheSettings(Settings):
         """Whether replicas come and go."""
         return self.replicas.min < self.replicas.max
 
-    @model_validator(mode="after")
-    def _version_is_the_engines(self) -> Self:
+    @rule(spoils="version")
+    def _version_is_the_engines(self) -> None:
         if self.engine_version not in FAMILIES[self.engine]:
             raise ValueError(
                 f"version {self.engine_version!r} is no version of {self.engine} that knows users; "
                 f"write {', '.join(FAMILIES[self.engine])}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _can_scale(self) -> Self:
+    @rule()
+    def _can_scale(self) -> None:
         if self.shards > 1 and not self.cluster_mode:
             raise ValueError(
                 f"shards {self.shards} needs cluster mode; write cluster_mode: true, or shards: 1"
             )
         if not self.scales:
-            return self
+            return
         if not self.cluster_mode:
             raise ValueError(
                 f"replicas {self.replicas.min} to {self.replicas.max}: AWS adds and removes "
@@ -117,4 +115,3 @@ class CacheSettings(Settings):
                 f"{self.node_type}, but sizes {', '.join(SCALABLE_SIZES)} of the families "
                 f"{', '.join(SCALABLE_FAMILIES)}; take cache.m7g.large, or min = max"
             )
-        return self

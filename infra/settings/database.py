@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from infra.season.limits import MAX_AURORA_REPLICAS
 from infra.settings.base import (
@@ -13,6 +13,7 @@ from infra.settings.base import (
     MaintenanceWindow,
     RetentionDays,
     Settings,
+    rule,
 )
 
 DatabaseEngine = Literal["aurora-postgresql", "aurora-mysql"]
@@ -64,13 +65,12 @@ class ReplicaSettings(Settings):
         3, ge=0, le=MAX_AURORA_REPLICAS, description="The most that schedule and load may ask for."
     )
 
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
+    @rule(spoils="min")
+    def _bounds_in_order(self) -> None:
         if self.min > self.max:
             raise ValueError(
                 f"min {self.min} is greater than max {self.max}; lower min or raise max"
             )
-        return self
 
 
 class DatabaseSettings(Settings):
@@ -145,39 +145,40 @@ class DatabaseSettings(Settings):
         parts = self.engine_version.split(".")
         return parts[0] if self.engine == "aurora-postgresql" else ".".join(parts[:2])
 
-    @model_validator(mode="after")
-    def _version_is_the_engines(self) -> Self:
+    @rule(spoils="version")
+    def _version_is_the_engines(self) -> None:
         form, example = _VERSION_FORM[self.engine]
         if not form.fullmatch(self.engine_version):
             raise ValueError(
                 f"version {self.engine_version!r} is no version of {self.engine}; write {example}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _proxy_exists(self) -> Self:
-        offered = PROXY_VERSIONS[self.engine]
-        if self.proxy and self.major_version not in offered:
+    @property
+    def has_proxies(self) -> bool:
+        """Whether AWS has an RDS Proxy for the engine's version."""
+        return self.major_version in PROXY_VERSIONS[self.engine]
+
+    @rule()
+    def _proxy_exists(self) -> None:
+        if self.proxy and not self.has_proxies:
+            offered = PROXY_VERSIONS[self.engine]
             raise ValueError(
                 f"proxy: AWS has no RDS Proxy for {self.engine} {self.major_version}; take version "
                 f"{', '.join(offered)}, or proxy: false and fewer connections"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _admin_user_is_free(self) -> Self:
+    @rule()
+    def _admin_user_is_free(self) -> None:
         if self.admin_user in _REFUSED_USERS:
             raise ValueError(
                 f"admin_user {self.admin_user!r} is reserved by the engine or the first name that "
                 "an attacker tries; choose another"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _parameters_are_not_ours(self) -> Self:
+    @rule()
+    def _parameters_are_not_ours(self) -> None:
         if twice := sorted(OWN_PARAMETERS & self.parameters.keys()):
             raise ValueError(
                 f"parameters: {', '.join(twice)} comes from a setting of its own "
                 "(max_connections, slow_query_milliseconds) or is always on (TLS); leave it out"
             )
-        return self

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from infra.settings.base import Settings
 
 # Cache behaviours a distribution: 75 (adjustable), one of which is the error page's. CloudFront
 # developer guide, "Quotas".
 MAX_STATIC_PATHS: Final = 74
+
+
+def _is_a_pattern(value: str) -> str:
+    if not value.startswith("/") or value in ("/", "/*"):
+        raise ValueError(
+            f"{value!r} is no pattern of static paths; begin it with / and name a part of the "
+            "site, for example /theme/*"
+        )
+    return value
 
 
 class EdgeSettings(Settings):
@@ -28,7 +37,7 @@ class EdgeSettings(Settings):
         description="What the bare address asks the application for: index.php with Moodle, else "
         "index.html.",
     )
-    static_paths: tuple[str, ...] = Field(
+    static_paths: tuple[Annotated[str, AfterValidator(_is_a_pattern)], ...] = Field(
         (),
         max_length=MAX_STATIC_PATHS,
         description="Patterns of paths that are the same for everybody and may be cached, by host "
@@ -53,13 +62,7 @@ class EdgeSettings(Settings):
 
     @field_validator("static_paths")
     @classmethod
-    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for path in value:
-            if not path.startswith("/") or path in ("/", "/*"):
-                raise ValueError(
-                    f"{path!r} is no pattern of static paths: begin it with / and name a part of "
-                    "the site, for example /theme/*"
-                )
+    def _differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("two patterns are the same")
+            raise ValueError("two patterns are the same; leave one out")
         return value

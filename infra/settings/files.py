@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from infra.settings.base import Name, Settings
+from infra.settings.base import Name, Settings, rule
 
 
 class AccessPointSettings(Settings):
@@ -58,17 +58,13 @@ class FilesSettings(Settings):
         30, description="Files not read for so long move to the cheaper storage class."
     )
 
-    @field_validator("access_points")
-    @classmethod
-    def _folders_are_their_own(
-        cls, value: dict[str, AccessPointSettings]
-    ) -> dict[str, AccessPointSettings]:
+    @rule()
+    def _folders_are_their_own(self) -> None:
         by_path: dict[str, str] = {}
-        for name, point in value.items():
+        for name, point in self.access_points.items():
             if point.path in by_path:
                 raise ValueError(
-                    f"{by_path[point.path]} and {name} both have the folder {point.path}; give "
-                    "each its own"
+                    f"access_points: {by_path[point.path]} and {name} both have the folder "
+                    f"{point.path}; give each its own"
                 )
             by_path[point.path] = name
-        return value

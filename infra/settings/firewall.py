@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Annotated, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field
 
 from infra.errors import nearest
-from infra.settings.base import RetentionDays, Settings
+from infra.settings.base import RetentionDays, Settings, rule
 
 # WAF developer guide, "Rate-based rule high-level settings": the windows offered.
 WINDOW_SECONDS: Final = 300
@@ -58,6 +58,23 @@ UNCHALLENGED_PATHS: Final = (
 )
 
 
+def _is_a_common_rule(value: str) -> str:
+    if value not in COMMON_RULES:
+        close = nearest(value, COMMON_RULES)
+        fix = f"did you mean {close}?" if close else f"known are {', '.join(COMMON_RULES)}"
+        raise ValueError(f"{value!r} is no rule of AWS's common rule set; {fix}")
+    return value
+
+
+def _begins_a_path(value: str) -> str:
+    if not value.startswith("/") or value == "/":
+        raise ValueError(
+            f"{value!r} is no beginning of a path; write it with a leading /, and more than that "
+            "alone"
+        )
+    return value
+
+
 class FirewallSettings(Settings):
     """Challenges first, and blocks only what no school can be."""
 
@@ -87,13 +104,13 @@ class FirewallSettings(Settings):
         max_length=64,
         description="The cookie that tells sessions apart; Moodle's where a tier runs Moodle.",
     )
-    unchallenged_paths: tuple[str, ...] = Field(
+    unchallenged_paths: tuple[Annotated[str, AfterValidator(_begins_a_path)], ...] = Field(
         UNCHALLENGED_PATHS,
         min_length=1,
         max_length=10,
         description="Beginnings of paths that programs call: they cannot answer a challenge.",
     )
-    counted_rules: tuple[str, ...] = Field(
+    counted_rules: tuple[Annotated[str, AfterValidator(_is_a_common_rule)], ...] = Field(
         COUNTED_RULES,
         description="Rules of AWS's common rule set that are counted and let through.",
     )
@@ -101,41 +118,19 @@ class FirewallSettings(Settings):
         30, description="How long the log of what was blocked, challenged or counted is kept."
     )
 
-    @field_validator("counted_rules")
-    @classmethod
-    def _are_rules(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for rule in value:
-            if rule not in COMMON_RULES:
-                close = nearest(rule, COMMON_RULES)
-                fix = f"did you mean {close}?" if close else f"known are {', '.join(COMMON_RULES)}"
-                raise ValueError(f"{rule!r} is no rule of AWS's common rule set; {fix}")
-        return value
-
-    @model_validator(mode="after")
-    def _paths_begin_with_a_slash(self) -> Self:
-        for path in self.unchallenged_paths:
-            if not path.startswith("/") or path == "/":
-                raise ValueError(
-                    f"unchallenged_paths: {path!r} is no beginning of a path; write it with a "
-                    "leading /, and more than that alone"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _ceiling_is_higher(self) -> Self:
+    @rule()
+    def _ceiling_is_higher(self) -> None:
         if self.requests_per_session > self.requests_per_address:
             raise ValueError(
                 f"requests_per_session {self.requests_per_session} is greater than "
                 f"requests_per_address {self.requests_per_address}: a session would never be "
                 "challenged before its whole school is"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _ceiling_fits(self) -> Self:
+    @rule()
+    def _ceiling_fits(self) -> None:
         if self.requests_per_address * self.block_at > 2_000_000_000:
             raise ValueError(
                 f"block_at {self.block_at} times requests_per_address is more than 2,000,000,000, "
                 "AWS's limit for a rate"
             )
-        return self

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from infra.settings.applications import Application, GenericApplication
-from infra.settings.base import Settings
+from infra.settings.base import Settings, rule
 
 # Amazon Linux 2023, kept current by AWS; EC2 resolves it when an instance starts.
 DEFAULT_IMAGE: Final = (
@@ -30,8 +30,8 @@ class RefreshSettings(Settings):
         110, ge=100, le=200, description="Above 100, new instances come before old ones go."
     )
 
-    @model_validator(mode="after")
-    def _can_move(self) -> Self:
+    @rule()
+    def _can_move(self) -> None:
         # StartInstanceRefresh takes a difference of at most 100; at 100 and 100 one comes first.
         if self.max_healthy_percent - self.min_healthy_percent > 100:
             raise ValueError(
@@ -39,7 +39,6 @@ class RefreshSettings(Settings):
                 f"{self.max_healthy_percent} are more than 100 apart, which AWS refuses; "
                 "raise min_healthy_percent or lower the other"
             )
-        return self
 
 
 class WarmPoolSettings(Settings):
@@ -51,7 +50,9 @@ class WarmPoolSettings(Settings):
 
     min: int = Field(0, ge=0, description="Instances that always wait in the pool.")
     max_prepared: int = Field(
-        ge=1, description="The most instances of group and pool together that are kept prepared."
+        ge=1,
+        examples=[4],
+        description="The most instances of group and pool together that are kept prepared.",
     )
     state: Literal["Stopped", "Running"] = Field(
         "Stopped", description="How they wait; stopped ones cost their disks alone."
@@ -60,13 +61,12 @@ class WarmPoolSettings(Settings):
         False, description="Instances that the group gives up go back to the pool."
     )
 
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
+    @rule()
+    def _bounds_in_order(self) -> None:
         if self.min > self.max_prepared:
             raise ValueError(
                 f"min {self.min} is greater than max_prepared {self.max_prepared}; lower min"
             )
-        return self
 
 
 class FleetSettings(Settings):
@@ -109,20 +109,18 @@ class FleetSettings(Settings):
     )
     refresh: RefreshSettings = RefreshSettings.model_validate({})
 
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
+    @rule(spoils="min")
+    def _bounds_in_order(self) -> None:
         if self.min > self.max:
             raise ValueError(
                 f"min {self.min} is greater than max {self.max}; lower min or raise max"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _types_differ(self) -> Self:
+    @rule()
+    def _types_differ(self) -> None:
         for kind in self.instance_types:
             if self.instance_types.count(kind) > 1:
                 raise ValueError(f"instance_types: {kind} stands there twice; leave one out")
-        return self
 
     @field_validator("application", mode="before")
     @classmethod

@@ -4,12 +4,16 @@ hosts, `dns` and `edge`, each of which may be right by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 from infra.errors import Problem
+from infra.settings.base import sound
 from infra.settings.dns import certifiable
-from infra.settings.platform import PLATFORM, PlatformSettings
+from infra.settings.platform import PLATFORM
+
+if TYPE_CHECKING:
+    from infra.settings.stack import StackSettings
 
 SITE_KEY: Final = f"{PLATFORM}/certificate_arn"
 EDGE_KEY: Final = f"{PLATFORM}/edge/certificate_arn"
@@ -19,56 +23,28 @@ DNS_KEY: Final = f"{PLATFORM}/dns/zone_id"
 EDGE_REGION: Final = "us-east-1"
 
 
-def names_and_keys(platform: PlatformSettings) -> Iterator[tuple[str, str]]:
-    """Each name of the site and the setting that says it."""
-    yield platform.domain, "domain"
-    for name, tier in platform.tiers.items():
-        for host in tier.hosts:
-            yield host.lower(), f"tiers/{name}/hosts"
-
-
-def requested(platform: PlatformSettings, region: str) -> dict[str, str]:
+def requested(settings: StackSettings) -> dict[str, str]:
     """The Regions in which the program requests a certificate for the names, each by the setting
     that would name one."""
-    found = {SITE_KEY: region} if platform.certificate_arn is None else {}
-    if platform.edge and platform.edge.certificate_arn is None and region != EDGE_REGION:
-        found[EDGE_KEY] = EDGE_REGION
-    return found
+    return dict(sound(_requested_for_site(settings))) | dict(sound(_requested_for_edge(settings)))
 
 
-def problems_with_names(
-    platform: PlatformSettings,
-    region: str | None,
-    *,
-    on_aws: bool,
-    accounts: Collection[str],
-    broken: Collection[str],
-) -> Iterator[Problem]:
-    """Every name is certifiable and in the zone where it is needed; load balancer and CDN have a
-    certificate of their Region and of one of `accounts`, or on AWS a zone to get one.
-
-    `region` is None where the file gives none, `accounts` are empty where it does not bound them.
-    `broken` are the keys that were left out of `platform` because they have errors of their own:
-    they are not missing.
-    """
-    wanted = {key for key in requested(platform, region or "") if not _within(key, broken)}
-    yield from _uncertifiable(platform)
-    if wanted:
-        yield from _outside_the_zone(platform)
-    if on_aws and platform.dns is None and not _within(f"{PLATFORM}/dns", broken):
-        yield from _unvalidated(platform, wanted)
-    yield from _of_another_place(platform, region, accounts)
+def _requested_for_site(settings: StackSettings) -> Iterator[tuple[str, str]]:
+    if settings.platform.certificate_arn is None:
+        yield SITE_KEY, settings.region
 
 
-def _within(key: str, broken: Collection[str]) -> bool:
-    """Whether a key, what it stands in or something below it was left out."""
-    return any(f"{where}/".startswith(f"{key}/") or key.startswith(f"{where}/") for where in broken)
+def _requested_for_edge(settings: StackSettings) -> Iterator[tuple[str, str]]:
+    edge = settings.platform.edge
+    if edge and edge.certificate_arn is None and settings.region != EDGE_REGION:
+        yield EDGE_KEY, EDGE_REGION
 
 
-def _uncertifiable(platform: PlatformSettings) -> Iterator[Problem]:
+def _uncertifiable(settings: StackSettings) -> Iterator[Problem]:
+    platform = settings.platform
     if platform.dns is None and platform.edge is None:
         return
-    for host, key in names_and_keys(platform):
+    for host, key in platform.names_and_keys():
         if not certifiable(host):
             yield Problem(
                 f"{PLATFORM}/{key}",
@@ -78,11 +54,11 @@ def _uncertifiable(platform: PlatformSettings) -> Iterator[Problem]:
             )
 
 
-def _outside_the_zone(platform: PlatformSettings) -> Iterator[Problem]:
-    dns = platform.dns
-    if dns is None:
+def _outside_the_zone(settings: StackSettings) -> Iterator[Problem]:
+    platform, dns = settings.platform, settings.platform.dns
+    if dns is None or not requested(settings):
         return
-    for host, key in names_and_keys(platform):
+    for host, key in platform.names_and_keys():
         if not dns.holds(host):
             yield Problem(
                 f"{PLATFORM}/{key}",
@@ -93,8 +69,11 @@ def _outside_the_zone(platform: PlatformSettings) -> Iterator[Problem]:
             )
 
 
-def _unvalidated(platform: PlatformSettings, wanted: Collection[str]) -> Iterator[Problem]:
+def _unvalidated(settings: StackSettings) -> Iterator[Problem]:
     """Certificates that AWS would have validated, and no zone to do it in."""
+    if settings.cloud != "aws" or settings.platform.dns is not None:
+        return
+    wanted = requested(settings)
     if SITE_KEY in wanted:
         yield Problem(
             SITE_KEY,
@@ -106,34 +85,67 @@ def _unvalidated(platform: PlatformSettings, wanted: Collection[str]) -> Iterato
         yield Problem(
             EDGE_KEY,
             f"is missing, and CloudFront takes certificates of {EDGE_REGION} alone",
-            f"request one for {', '.join(platform.names)} there and give its ARN; or give dns "
-            "with their zone in Route 53, where firstbell validates one",
+            f"request one for {', '.join(settings.platform.names)} there and give its ARN; or give "
+            "dns with their zone in Route 53, where firstbell validates one",
         )
 
 
-def _of_another_place(
-    platform: PlatformSettings, region: str | None, accounts: Collection[str]
+def _sites_of_another_region(settings: StackSettings) -> Iterator[Problem]:
+    arn, reason = settings.platform.certificate_arn, f"the stack is in {settings.region}"
+    yield from _of_another_region(settings, SITE_KEY, arn, settings.region, reason)
+
+
+def _edges_of_another_region(settings: StackSettings) -> Iterator[Problem]:
+    edge = settings.platform.edge
+    reason = f"CloudFront takes certificates of {EDGE_REGION} alone"
+    yield from _of_another_region(
+        settings, EDGE_KEY, edge and edge.certificate_arn, EDGE_REGION, reason
+    )
+
+
+def _of_another_region(
+    settings: StackSettings, key: str, arn: str | None, wanted: str, reason: str
 ) -> Iterator[Problem]:
-    """What the ARNs alone tell: load balancers and CDNs take certificates of their own Region."""
-    at_site = f"the stack is in {region}"
-    at_edge = f"CloudFront takes certificates of {EDGE_REGION} alone"
-    edge = platform.edge
-    for key, arn, wanted, reason in (
-        (SITE_KEY, platform.certificate_arn, region, at_site),
-        (EDGE_KEY, edge and edge.certificate_arn, EDGE_REGION, at_edge),
-    ):
-        if arn is None or wanted is None:
-            continue
-        given, account = [*arn.split(":"), "", "", ""][3:5]
-        if given != wanted:
-            yield Problem(
-                key,
-                f"is of {given or 'no Region'}, and {reason}",
-                f"request one for {', '.join(platform.names)} in {wanted}",
-            )
-        if accounts and account not in accounts:
-            yield Problem(
-                key,
-                f"is of account {account or 'none'}, and the stack goes to {', '.join(accounts)}",
-                "give the ARN of a certificate in that account",
-            )
+    """What the ARN alone tells."""
+    if arn is not None and (given := _place(arn)[0]) != wanted:
+        yield Problem(
+            key,
+            f"is of {given or 'no Region'}, and {reason}",
+            f"request one for {', '.join(settings.platform.names)} in {wanted}",
+        )
+
+
+def _sites_of_another_account(settings: StackSettings) -> Iterator[Problem]:
+    yield from _of_another_account(settings, SITE_KEY, settings.platform.certificate_arn)
+
+
+def _edges_of_another_account(settings: StackSettings) -> Iterator[Problem]:
+    edge = settings.platform.edge
+    yield from _of_another_account(settings, EDGE_KEY, edge and edge.certificate_arn)
+
+
+def _of_another_account(settings: StackSettings, key: str, arn: str | None) -> Iterator[Problem]:
+    accounts = settings.allowed_account_ids
+    if arn is not None and accounts and (given := _place(arn)[1]) not in accounts:
+        yield Problem(
+            key,
+            f"is of account {given or 'none'}, and the stack goes to {', '.join(accounts)}",
+            "give the ARN of a certificate in that account",
+        )
+
+
+def _place(arn: str) -> tuple[str, str]:
+    """The Region and the account of an ARN."""
+    region, account = [*arn.split(":"), "", "", ""][3:5]
+    return region, account
+
+
+CHECKS: Final = (
+    _uncertifiable,
+    _outside_the_zone,
+    _unvalidated,
+    _sites_of_another_region,
+    _edges_of_another_region,
+    _sites_of_another_account,
+    _edges_of_another_account,
+)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from infra import instances
-from infra.settings.base import Settings
+from infra.settings.base import Settings, rule
 
 Nat = Literal["zone", "single"]
 EndpointZones = Literal["one", "all"]
@@ -85,15 +85,14 @@ class NetworkSettings(Settings):
             )
         return value
 
-    @model_validator(mode="after")
-    def _has_room_for_the_zones(self) -> Self:
+    @rule(spoils="cidr")
+    def _has_room_for_the_zones(self) -> None:
         if self.subnet_prefix > SMALLEST_BLOCK_PREFIX:
             needed = SMALLEST_BLOCK_PREFIX - SUBNET_BITS
             raise ValueError(
                 f"cidr {self.cidr} is too small for {SUBNET_TIERS} subnets in each of "
                 f"{self.zones} zones (AWS's smallest subnet is /28); use a /{needed} or larger"
             )
-        return self
 
     @property
     def blocks_public_access(self) -> bool:

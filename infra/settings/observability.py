@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from infra.settings.base import Settings
 
@@ -12,10 +12,24 @@ from infra.settings.base import Settings
 MAX_EMAILS: Final = 10
 
 
+def _is_an_address(value: str) -> str:
+    # Imported when there is one to look at: it takes a while.
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        validate_email(value, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise ValueError(
+            f"{value!r} is no e-mail address: {str(error).rstrip('.')}; write one such as "
+            "ops@example.org"
+        ) from error
+    return value
+
+
 class ObservabilitySettings(Settings):
     """The dashboard, the alarms and the addresses that they reach."""
 
-    emails: tuple[str, ...] = Field(
+    emails: tuple[Annotated[str, AfterValidator(_is_an_address)], ...] = Field(
         (),
         max_length=MAX_EMAILS,
         description="Addresses that alarms are sent to; AWS asks each once whether it agrees. "
@@ -60,18 +74,7 @@ class ObservabilitySettings(Settings):
 
     @field_validator("emails")
     @classmethod
-    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        # Imported when there is one to look at: it takes a while.
-        from email_validator import EmailNotValidError, validate_email
-
-        for email in value:
-            try:
-                validate_email(email, check_deliverability=False, allow_smtputf8=False)
-            except EmailNotValidError as error:
-                raise ValueError(
-                    f"{email!r} is no e-mail address: {str(error).rstrip('.')}; write one such as "
-                    "ops@example.org"
-                ) from error
+    def _differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise ValueError("an address stands there twice; name each once")
         return value

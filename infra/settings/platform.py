@@ -7,11 +7,10 @@ from typing import Final
 
 from pydantic import Field
 
-from infra.errors import Problem
 from infra.settings.account import AccountSettings
 from infra.settings.backup import BackupSettings
 from infra.settings.balancer import BalancerSettings
-from infra.settings.base import HOST, Name, Settings
+from infra.settings.base import HOST, Name, Settings, sound
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.dns import DnsSettings
@@ -22,13 +21,10 @@ from infra.settings.fleet import FleetSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.observability import ObservabilitySettings
 from infra.settings.quotas import QuotaSettings
-from infra.settings.tiers import MAX_CONDITION_VALUES_PER_RULE, TierSettings
-from infra.settings.workers import WorkerSettings
+from infra.settings.tiers import TierSettings
+from infra.settings.workers import GENERAL, WorkerSettings
 
 PLATFORM: Final = "firstbell:platform"
-# What a season calls the other parts of the platform: no tier may have such a name.
-SEASON_NAMES: Final = frozenset({"database", "cache", "workers", "balancer"})
-
 # Values of the origin key that are valid at a time.
 ORIGIN_KEYS: Final = 2
 # Moodle's session cookie as long as `sessioncookie` is not set. Moodle, config-dist.php.
@@ -77,8 +73,16 @@ class PlatformSettings(Settings):
     @property
     def names(self) -> tuple[str, ...]:
         """The site's names: the domain, then the tiers' hosts."""
-        hosts = (host.lower() for tier in self.tiers.values() for host in tier.hosts)
-        return tuple(dict.fromkeys((self.domain, *hosts)))
+        return tuple(dict.fromkeys(name for name, _ in self.names_and_keys()))
+
+    def names_and_keys(self) -> Iterator[tuple[str, str]]:
+        """Each name of the site and the setting that says it."""
+        yield from sound(self._domain_and_key())
+        for name, tier in self.tiers.items():
+            yield from sound(_hosts_and_key(name, tier))
+
+    def _domain_and_key(self) -> Iterator[tuple[str, str]]:
+        yield self.domain, "domain"
 
     @property
     def closed_origin(self) -> bool:
@@ -105,91 +109,27 @@ class PlatformSettings(Settings):
     @property
     def fleets(self) -> dict[str, FleetSettings]:
         """Everything that runs on instances, by its path below `firstbell:platform`."""
-        found: dict[str, FleetSettings] = {f"tiers/{name}": t for name, t in self.tiers.items()}
+        return dict(sound(self._tiers_by_path())) | dict(sound(self._workers_by_path()))
+
+    def _tiers_by_path(self) -> Iterator[tuple[str, FleetSettings]]:
+        for name, tier in self.tiers.items():
+            yield f"tiers/{name}", tier
+
+    def _workers_by_path(self) -> Iterator[tuple[str, FleetSettings]]:
         if self.workers is not None:
-            found["workers"] = self.workers
-            found |= {f"workers/jobs/{name}": job for name, job in self.workers.jobs.items()}
-        return found
+            yield "workers", self.workers
+            for name, job in self.workers.jobs.items():
+                yield f"workers/jobs/{name}", job
 
     @property
     def groups(self) -> dict[str, FleetSettings]:
         """Every Auto Scaling group by its season name."""
-        return {**self.tiers, **(self.workers.groups if self.workers else {})}
+        return {
+            GENERAL if key == "workers" else key.rpartition("/")[2]: fleet
+            for key, fleet in self.fleets.items()
+        }
 
 
-def problems_between_parts(
-    platform: PlatformSettings, *, with_all_tiers: bool = True
-) -> Iterator[Problem]:
-    """What is wrong between parts that are right by themselves, all of it.
-
-    `with_all_tiers` is False where tiers with errors were left out, so that nobody knows whether
-    one takes what no other claims.
-    """
-    yield from _names_of_the_season(platform)
-    if with_all_tiers:
-        yield from _not_one_default_tier(platform)
-    yield from _rules_in_common(platform)
-    if platform.edge is not None:
-        yield from _no_room_for_the_key(platform)
-
-
-def _names_of_the_season(platform: PlatformSettings) -> Iterator[Problem]:
-    jobs = platform.workers.jobs if platform.workers else {}
-    for where, names in (("tiers", platform.tiers), ("workers/jobs", jobs)):
-        for name in sorted(SEASON_NAMES & set(names)):
-            yield Problem(
-                f"{PLATFORM}/{where}/{name}",
-                f"{name} is a season's own name for another part of the platform",
-                "name it otherwise",
-            )
-    for name in sorted(set(jobs) & set(platform.tiers)):
-        yield Problem(
-            f"{PLATFORM}/workers/jobs/{name}",
-            "a tier has this name, and a season knows both by their names alone",
-            "name one otherwise",
-        )
-
-
-def _not_one_default_tier(platform: PlatformSettings) -> Iterator[Problem]:
-    catch_all = [name for name, tier in platform.tiers.items() if not tier.hosts and not tier.paths]
-    if len(catch_all) != 1:
-        yield Problem(
-            f"{PLATFORM}/tiers",
-            "exactly one tier takes what no other claims (no hosts, no paths), not "
-            + (f"{len(catch_all)}: {', '.join(catch_all)}" if catch_all else "0"),
-            "give hosts or paths to all but one"
-            if catch_all
-            else "add a tier without hosts and paths, or take them out of one",
-        )
-
-
-def _no_room_for_the_key(platform: PlatformSettings) -> Iterator[Problem]:
-    """Behind the CDN every listener rule asks for the origin key, the old one or the new."""
-    room = MAX_CONDITION_VALUES_PER_RULE - ORIGIN_KEYS
-    for name, tier in platform.tiers.items():
-        values = tier.condition_values
-        if values > room:
-            yield Problem(
-                f"{PLATFORM}/tiers/{name}",
-                f"its rule needs {values} values (hosts, paths, the header of takes_requests: "
-                f"false); behind the edge, whose two keys stand in each rule, AWS's "
-                f"{MAX_CONDITION_VALUES_PER_RULE} leave {room}",
-                "use wildcards, or another tier",
-            )
-
-
-def _rules_in_common(platform: PlatformSettings) -> Iterator[Problem]:
-    """Of two tiers with one rule, the lower priority would get nothing."""
-    owner: dict[object, str] = {}
-    for name, tier in platform.tiers.items():
-        if not tier.takes_requests or not any(tier.rule):
-            continue
-        if (other := owner.setdefault(tier.rule, name)) != name:
-            claimed = ", ".join(sorted(tier.rule[0] | tier.rule[1]))
-            yield Problem(
-                f"{PLATFORM}/tiers/{name}",
-                f"claims the same hosts and paths as {other} ({claimed}), and only one of them "
-                "would get requests",
-                "give it others; to move them, write takes_requests: false in the one that does "
-                "not take them yet",
-            )
+def _hosts_and_key(name: str, tier: TierSettings) -> Iterator[tuple[str, str]]:
+    for host in tier.hosts:
+        yield host.lower(), f"tiers/{name}/hosts"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
+from infra.settings.base import rule
 from infra.settings.fleet import FleetSettings, WarmPoolSettings
 
 # Not adjustable. ELB user guide, "Quotas for your Application Load Balancers".
@@ -20,15 +21,34 @@ _PATH: Final = re.compile(r"(?=.{1,128}$)[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]*")
 LEAST_SLOW_START_SECONDS: Final = 30
 
 
+def _is_a_host(value: str) -> str:
+    if _HOST.fullmatch(value) is None:
+        raise ValueError(
+            f"{value!r} is no host that a listener rule takes: letters, digits, hyphens and "
+            "wildcards, and after the last dot letters alone; write one such as "
+            "school.example.org, without scheme, port and path"
+        )
+    return value
+
+
+def _is_a_path(value: str) -> str:
+    if _PATH.fullmatch(value) is None:
+        raise ValueError(
+            f"{value!r} is no path that a listener rule could match: it begins with / or a "
+            "wildcard, and has no spaces or query; write one such as /api/*"
+        )
+    return value
+
+
 class TierSettings(FleetSettings):
     """One web tier: a launch template and an Auto Scaling group behind the load balancer."""
 
-    hosts: tuple[str, ...] = Field(
+    hosts: tuple[Annotated[str, AfterValidator(_is_a_host)], ...] = Field(
         (),
         description="Requests to these hosts are the tier's, wildcards allowed. Exactly one tier "
         "names neither hosts nor paths, and takes the rest.",
     )
-    paths: tuple[str, ...] = Field(
+    paths: tuple[Annotated[str, AfterValidator(_is_a_path)], ...] = Field(
         (), description="Requests to these paths are the tier's, such as /api/*."
     )
     takes_requests: bool = Field(
@@ -74,29 +94,6 @@ class TierSettings(FleetSettings):
             return self.health_path
         return "/health" if self.application.kind == "moodle" else "/"
 
-    @field_validator("hosts")
-    @classmethod
-    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for host in value:
-            if _HOST.fullmatch(host) is None:
-                raise ValueError(
-                    f"{host!r} is no host that a listener rule takes: letters, digits, hyphens and "
-                    "wildcards, and after the last dot letters alone; write one such as "
-                    "school.example.org, without scheme, port and path"
-                )
-        return value
-
-    @field_validator("paths")
-    @classmethod
-    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for path in value:
-            if _PATH.fullmatch(path) is None:
-                raise ValueError(
-                    f"{path!r} is no path that a listener rule could match: it begins with / or a "
-                    "wildcard, and has no spaces or query; write one such as /api/*"
-                )
-        return value
-
     @field_validator("slow_start_seconds")
     @classmethod
     def _is_long_enough(cls, value: int) -> int:
@@ -106,8 +103,8 @@ class TierSettings(FleetSettings):
             )
         return value
 
-    @model_validator(mode="after")
-    def _fits_a_rule(self) -> Self:
+    @rule()
+    def _fits_a_rule(self) -> None:
         values, most = len(self.hosts) + len(self.paths), MAX_CONDITION_VALUES_PER_RULE
         if values > most:
             raise ValueError(
@@ -120,25 +117,22 @@ class TierSettings(FleetSettings):
                 f"rule needs one of the {most} that AWS allows for the header that names the tier; "
                 "use wildcards"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _pool_fits_the_group(self) -> Self:
+    @rule()
+    def _pool_fits_the_group(self) -> None:
         pool = self.warm_pool
         if pool is not None and pool.max_prepared > self.max:
             raise ValueError(
                 f"warm_pool: max_prepared {pool.max_prepared} is greater than max {self.max}: it "
                 "counts the group's own instances too; lower it"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _waits_for_something(self) -> Self:
+    @rule(spoils="takes_requests")
+    def _waits_for_something(self) -> None:
         if not self.takes_requests and not self.hosts and not self.paths:
             raise ValueError(
                 "takes_requests: false needs hosts or paths that it will take; add them"
             )
-        return self
 
     @property
     def condition_values(self) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from infra.settings.base import Name, Settings
+from infra.settings.base import Name, Settings, rule
 from infra.settings.fleet import FleetSettings
 
 # SQS developer guide, "Amazon SQS quotas": visibility timeout and retention.
@@ -50,13 +50,12 @@ class JobSettings(FleetSettings):
             return None
         return self.queue or QueueSettings.model_validate({})
 
-    @model_validator(mode="after")
-    def _queue_is_used(self) -> Self:
+    @rule()
+    def _queue_is_used(self) -> None:
         if self.queue is not None and self.application.kind == "moodle":
             raise ValueError(
                 "queue: Moodle takes its tasks from the database, not from a queue; leave it out"
             )
-        return self
 
 
 class WorkerSettings(JobSettings):

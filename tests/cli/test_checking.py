@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cli.checking import account_quotas, check, check_cloud, hosted_zone
+from cli.checking import Asked, account_quotas, check, check_cloud, hosted_zone
 from cli.engine import Engine
 from cli.localcloud import server
 from cli.localcloud.provider.aws import AwsError, Cloud
@@ -20,7 +20,7 @@ from infra.checks import Subject
 from infra.errors import InputError, Problems
 from infra.settings.dns import DnsSettings
 from infra.settings.names import SITE_KEY
-from infra.settings.stack import read_stack
+from infra.settings.stack import UnsoundStack, read_stack
 from tests.conftest import WriteStack
 from tests.infra.checks.builders import settings
 
@@ -221,11 +221,83 @@ def test_a_season_that_is_missing_hides_no_other_error(write_stack: WriteStack) 
         }
     )
     with pytest.raises(Problems) as caught:
-        check(read_stack("tiny"), None)
+        check(read_stack("tiny"), Asked())
     quota, season = caught.value.problems
     assert quota.where == "firstbell:platform/network/nat"
     assert season.where == "stacks/Pulumi.tiny.yaml: firstbell:season"
     assert "none.yaml does not exist" in season.what
     write_stack(**{"firstbell:season": "seasons/none.yaml"})
     with pytest.raises(InputError, match=r"none\.yaml does not exist"):
-        check(read_stack("tiny"), None)
+        check(read_stack("tiny"), Asked())
+
+
+SEASON = """
+version: 1
+timezone: Europe/Stockholm
+horizon: {from: 2026-08-10, to: 2026-08-30}
+markets: [{name: sweden, users: 20000, terms: [{from: 2026-08-17, to: 2026-08-30}]}]
+demand: {profiles: {school: {"00:00": 1, "08:00": 60, "16:00": 2}, weekend: {"00:00": 1}}}
+capacity:
+  web: {kind: autoscaling-group, requests_per_second: 20, boot: 4m}
+  staging: {kind: autoscaling-group, against: [web], units: 900}
+limits: {instances: {max: 900, targets: [web, staging]}}
+"""
+EXCEPTIONS = """
+version: 1
+exceptions:
+  - {control: ELB.6, owner: ops, reason: the demo is removed}
+  - {control: ELB.6, owner: ops, reason: the demo is removed, expires: 2020-01-01}
+"""
+
+
+def everything(write_stack: WriteStack, stacks: Path, asked: Asked, **platform: Any) -> list[str]:
+    """What is said of a stack with a season and exceptions."""
+    (stacks / "season.yaml").write_text(SEASON)
+    (stacks / "exceptions.yaml").write_text(EXCEPTIONS)
+    write_stack(
+        **{
+            "firstbell:season": "season.yaml",
+            "firstbell:platform": {"domain": "lms.example.org"} | platform,
+        }
+    )
+    with pytest.raises(Problems) as caught:
+        try:
+            check(read_stack("tiny"), asked)
+        except UnsoundStack as error:
+            check(error, asked)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("unsound", [{}, {"backup": {"hour": "two"}}])
+def test_stack_season_exceptions_and_costs_are_told_together(
+    write_stack: WriteStack, stacks: Path, home: Path, unsound: dict[str, Any]
+) -> None:
+    """One error in any of them hides none of the others, nor that the next plan cannot be made."""
+    assert home
+    asked = Asked(stacks / "no-prices.yaml", 100)
+    tiers = {"web": {"max": 300}, "staging": {"hosts": ["s.example.org"], "max": 900}}
+    found = everything(write_stack, stacks, asked, tiers=tiers, **unsound)
+    expected = [
+        "platform/backup/hour: input should be a valid integer",
+        "tiers/staging/max: 900 instances x 12 workers",
+        "tiers/staging/max: the tiers have",
+        "season.plan.json: the season has no plan yet",
+        "capacity/staging/units: 900 units are more than web ever give back",
+        "exceptions.yaml: exceptions/1/expires: is missing",
+        "exceptions.yaml: exceptions/2/expires: the exception for ELB.6 on * has expired",
+        "no-prices.yaml: there is no such file",
+    ][not unsound :]
+    for text in expected:
+        assert any(text in each for each in found), (text, found)
+
+
+def test_where_a_tier_is_unsound_its_plan_is_not_judged(
+    write_stack: WriteStack, stacks: Path, home: Path
+) -> None:
+    assert home
+    tiers = {"web": {"max": "many"}, "staging": {"hosts": ["s.example.org"], "max": 900}}
+    found = everything(write_stack, stacks, Asked(most=-1.0), tiers=tiers)
+    assert [text for text in found if "units" in text] == []
+    assert any("platform/tiers/web/max" in text for text in found)
+    assert any("season has no plan yet" in text for text in found)
+    assert any("--max-monthly-cost" in text for text in found)

@@ -120,6 +120,26 @@ def test_an_exception_without_expiry_is_refused_before_anything_is_started(
     assert "exceptions/1/expires: is missing" in said
 
 
+def test_everything_that_is_wrong_is_told_at_once(firstbell: Firstbell) -> None:
+    """File, checks, season, exceptions and costs, although nothing of them is right."""
+    file = firstbell.stacks / "Pulumi.autumn.yaml"
+    edit(file, "min: 2, max: 60", "mni: 2, max: 900")
+    edit(file, "nat: single", "zones: 7")
+    (firstbell.stacks / "exceptions.yaml").write_text(
+        "version: 1\nexceptions: [{control: ELB.6, owner: ops, reason: the demo is removed}]\n"
+    )
+    said = refused(firstbell, "preview", "-s", "autumn", "--max-monthly-cost", "-1")
+    for complaint in (
+        "tiers/web/mni: unknown key 'mni' (did you mean 'min'?)",
+        "network/zones: input should be less than or equal to 3, not 7 (write 3 or less)",
+        "tiers/web/max: 900 instances x 12 workers",
+        "autumn.plan.json: the season has no plan yet (run firstbell season plan -s autumn)",
+        "stacks/exceptions.yaml: exceptions/1/expires: is missing",
+        "--max-monthly-cost: -1 cannot be compared with anything",
+    ):
+        assert complaint in said
+
+
 def test_an_unknown_stack_is_refused_with_the_nearest(firstbell: Firstbell) -> None:
     assert "did you mean -s autumn?" in refused(firstbell, "up", "-s", "autum")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.checks import Subject, check, refuse
+from infra.checks import Subject, check, examine
 from infra.checks.certificate import check_described
 from infra.checks.connections import max_connections
 from infra.checks.quotas import QUOTAS, VCPUS_BY_FAMILY
@@ -485,7 +485,7 @@ def test_all_problems_are_reported_together() -> None:
         tiers={"web": {"max": 2000}}, network={"cidr": "10.0.0.0/24"}, quotas={"elastic_ips": 1}
     )
     with pytest.raises(Problems) as caught:
-        refuse(broken, {})
+        examine(broken, NOW).refuse()
     assert caught.value.exit_code == 2
     assert [problem.where.rsplit("/", 1)[-1] for problem in caught.value.problems] == [
         "max",

@@ -7,12 +7,18 @@ season in `tests/infra/season/test_capacity.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from infra.errors import Problem, Problems
+from infra.settings.base import WITHOUT_RULES
+from infra.settings.partly import example
+from infra.settings.platform import PlatformSettings
 from infra.settings.stack import read_stack
+from infra.validation import models_in
 from tests.conftest import WriteStack
 
 
@@ -230,6 +236,7 @@ def test_what_is_wrong_between_parts_is_told_beside_what_is_wrong_in_one(
     )
     assert sorted(problem.where.removeprefix("firstbell:platform/") for problem in found) == [
         "database",
+        "database/instance_class",
         "network/zones",
         "tiers/a/instance_types",
         "tiers/b",
@@ -247,8 +254,40 @@ def test_an_unknown_cloud_does_not_make_anything_else_missing(write_stack: Write
     assert str(found) == "firstbell:cloud: must be local or aws, not 'azure' (write one of them)"
 
 
-def test_nothing_can_be_read_without_the_one_thing_that_has_no_default(
-    write_stack: WriteStack,
-) -> None:
-    (found,) = problems(write_stack, domain=5, tiers={"a": {}, "b": {}})
-    assert found.where == "firstbell:platform/domain"
+def test_a_setting_without_default_hides_nothing_where_it_is_wrong(write_stack: WriteStack) -> None:
+    found = problems(write_stack, domain=5, tiers={"a": {}, "b": {}}, dns={"zone_id": "Z0"})
+    assert [problem.where.removeprefix("firstbell:platform/") for problem in found] == [
+        "domain",
+        "dns/zone",
+        "tiers",
+    ]
+
+
+def test_a_platform_that_is_no_mapping_is_one_error(write_stack: WriteStack) -> None:
+    write_stack(**{"firstbell:platform": ["domain"]})
+    with pytest.raises(Problems) as caught:
+        read_stack("tiny")
+    (found,) = caught.value.problems
+    assert found.where == "firstbell:platform"
+
+
+def test_each_setting_without_default_has_a_value_to_stand_in_for_it() -> None:
+    """While the rest of a file is read, in which it is wrong."""
+    needed = [
+        (model, name, field)
+        for model in set(models(PlatformSettings))
+        for name, field in model.model_fields.items()
+        if field.is_required() and name != "kind"
+    ]
+    assert len(needed) >= 5
+    for model, name, field in needed:
+        others = {each: example(found) for _, each, found in needed if each in model.model_fields}
+        kind = {"kind": "moodle"} if "kind" in model.model_fields else {}
+        model.model_validate(kind | others | {name: example(field)}, context=WITHOUT_RULES)
+
+
+def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    for field in model.model_fields.values():
+        for below in models_in(field.annotation):
+            yield from models(below)
