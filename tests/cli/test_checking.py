@@ -20,7 +20,7 @@ from infra.checks import Subject
 from infra.errors import InputError, Problems
 from infra.settings.dns import DnsSettings
 from infra.settings.names import SITE_KEY
-from infra.settings.stack import UnsoundStack, read_stack
+from infra.settings.stack import StackSettings, UnsoundStack, read_stack
 from tests.conftest import WriteStack
 from tests.infra.checks.builders import settings
 
@@ -260,11 +260,13 @@ def everything(write_stack: WriteStack, stacks: Path, asked: Asked, **platform: 
             "firstbell:platform": {"domain": "lms.example.org"} | platform,
         }
     )
+    stack: StackSettings | UnsoundStack
+    try:
+        stack = read_stack("tiny")
+    except UnsoundStack as error:
+        stack = error
     with pytest.raises(Problems) as caught:
-        try:
-            check(read_stack("tiny"), asked)
-        except UnsoundStack as error:
-            check(error, asked)
+        check(stack, asked)
     return [str(problem) for problem in caught.value.problems]
 
 
