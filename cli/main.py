@@ -76,19 +76,50 @@ add_global_options(root)
 
 
 def main() -> None:
-    """Run the command line; turn every error into a message and an exit code."""
+    """Run the command line and end with its exit code."""
     # A pipeline stops us with SIGTERM: end as cleanly as with Ctrl-C. Not what SIGINT does now: a
     # shell's background job ignores that, and would ignore both.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Python gives signals their default action while it ends, so a late Ctrl-C would otherwise
-    # kill a command that has done its work.
-    atexit.register(_ignore_signals)
+    ending = _Ending()
+    # The first registered is the last that Python runs, when its threads have ended.
+    atexit.register(ending.leave)
+    ending.code = run()
+    sys.exit(ending.code)
+
+
+class _Ending:
+    """How the process ends."""
+
+    code = FirstbellError.exit_code
+    """As it is for what nobody caught."""
+
+    def leave(self) -> None:
+        """End at once.
+
+        What is left would take Python a third of a second to free, with signals at their default
+        action: a late Ctrl-C would kill a command that has done its work.
+        """
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                if not stream.closed:
+                    stream.flush()
+        except BrokenPipeError:
+            self.code = BROKEN_PIPE
+        except OSError:
+            self.code = self.code or FirstbellError.exit_code
+        os._exit(self.code)
+
+
+def run() -> int:
+    """Run the command line; turn every error into a message; returns the exit code."""
     context = Context()
     try:
         code = root.main(obj=context, standalone_mode=False)
     except FirstbellError as failure:
         _show(failure, context)
-        sys.exit(failure.exit_code)
+        return failure.exit_code
     except click.ClickException as failure:
         failure.show()
         # The option itself may stand behind the one that was wrong.
@@ -97,7 +128,7 @@ def main() -> None:
 
             mistake = FirstbellError(failure.format_message())
             render.emit_json("error", {"error": mistake.to_json(), "exit_code": failure.exit_code})
-        sys.exit(failure.exit_code)
+        return failure.exit_code
     except (click.Abort, KeyboardInterrupt) as failure:
         # Who presses Ctrl-C again while Python waits for its threads wants it to end, and no
         # traceback.
@@ -106,12 +137,12 @@ def main() -> None:
         # Click makes an Abort of it that does not say in what state things are.
         state = str(failure) or str(failure.__cause__ or "")
         click.echo(f"interrupted: {state}" if state else "interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) went away; there is nobody left to tell.
         # As a program that SIGPIPE ends; 0 would hide a drift from `set -o pipefail`.
         sys.stderr.close()
-        sys.exit(BROKEN_PIPE)
+        return BROKEN_PIPE
     except Exception as failure:
         if context.debug:
             raise
@@ -121,13 +152,8 @@ def main() -> None:
             fix="run the command again with --debug and report what it prints",
         )
         _show(unexpected, context)
-        sys.exit(unexpected.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _ignore_signals() -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+        return unexpected.exit_code
+    return code if isinstance(code, int) else 0
 
 
 def _show(failure: FirstbellError, context: Context) -> None:

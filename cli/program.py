@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib
+import importlib.metadata
 import runpy
 import threading
 from collections.abc import Generator
 from typing import Any, Final
 
 from pulumi import log
+from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import SETTINGS
 
 from infra import paths
@@ -22,26 +25,38 @@ _PARTS: Final = (
 )
 
 
-class Program:
-    """The Pulumi program, loaded while the engine starts and reads the state.
+@functools.cache
+def load() -> threading.Thread:
+    """Load what the program needs beside whatever else goes on; once in a process.
 
-    Loading takes about as long as a refresh of a small stack; two at once would see half-loaded
-    modules, so the program waits for it.
+    It takes about as long as the engine's start. Two at once would see half-loaded modules, so the
+    program waits for the thread.
     """
-
-    def __init__(self) -> None:
-        self._loading = threading.Thread(target=_load, daemon=True)
-        self._loading.start()
-
-    async def __call__(self) -> None:
-        self._loading.join()
-        await run()
+    loading = threading.Thread(target=_load, daemon=True)
+    loading.start()
+    return loading
 
 
 async def run() -> None:
     """Run infra/__main__.py as Pulumi would, until everything it asked for is known."""
+    sdk: Any = SETTINGS  # its attributes are made up when asked for
+    threading.Thread(target=_wake_provider, args=(sdk.monitor,), daemon=True).start()
+    load().join()
     runpy.run_path(str(paths.PROJECT_ROOT / "infra" / "__main__.py"), run_name="__main__")
     await settled()
+
+
+def _wake_provider(monitor: Any) -> None:
+    """Let the engine start the provider while the program runs, not at its first resource after.
+
+    `getRegion` is answered by the provider itself. The engine keeps one provider a version, so
+    this is the one that the resources get.
+    """
+    version = importlib.metadata.version("pulumi_aws")
+    with contextlib.suppress(Exception):  # whatever is wrong fails again in the program
+        monitor.Invoke(
+            resource_pb2.ResourceInvokeRequest(tok="aws:index/getRegion:getRegion", version=version)
+        )
 
 
 async def settled() -> None:

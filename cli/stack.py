@@ -23,6 +23,7 @@ from typing import Any, Final, Literal, TypeVar
 import psutil
 from pulumi import automation
 from pulumi.automation import events
+from semver import VersionInfo
 
 from cli import policy, program, recovery
 from cli.engine import Engine, find_or_build
@@ -184,6 +185,15 @@ class _Recorder:
         return Outcome(tuple(self._changes.values()), unchanged, self._new_outputs)
 
 
+class _Command(automation.PulumiCommand):
+    """The engine's command, which the Automation API need not ask for its version again."""
+
+    def __init__(self, engine: Engine) -> None:
+        # Not the base class's: it runs `pulumi version`, a fifth of a second each time.
+        self.command = str(engine.binary)
+        self.version = VersionInfo.parse(engine.version)
+
+
 @dataclass(frozen=True)
 class OpenStack:
     """A stack that the engine can work on."""
@@ -215,9 +225,7 @@ class OpenStack:
             work_dir=str(self.work_dir),
             env_vars=dict(self.environment),
             secrets_provider=secrets_provider,
-            pulumi_command=automation.PulumiCommand(
-                root=str(self.engine.root), skip_version_check=True
-            ),
+            pulumi_command=_Command(self.engine),
         )
 
     @cached_property
@@ -245,13 +253,13 @@ class OpenStack:
             EngineError: the engine failed.
         """
         recorder = _Recorder(progress)
-        ahead = program.Program()
+        program.load()
         # A plan can hold secrets: it is read and gone.
         with tempfile.TemporaryDirectory(prefix="firstbell-") as folder:
             plan = Path(folder) / "plan.json"
             outcome = self._run(
                 progress,
-                lambda stack, seen: stack.preview(program=ahead, plan=str(plan), **_quiet(seen)),
+                lambda stack, seen: stack.preview(plan=str(plan), **_quiet(seen)),
                 recorder=recorder,
                 left=NOTHING_CHANGED,
             )

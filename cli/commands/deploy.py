@@ -273,16 +273,24 @@ def _open_checked(
     context: Context, prices: Path | None, most: float | None
 ) -> tuple[OpenStack, Checked]:
     """Open a stack that the checks let pass; they run before anything is started."""
-    from cli import checking
+    from cli import checking, program
     from infra.settings.stack import UnsoundStack
 
     asked = checking.Asked(prices, most)
     results: list[Checked] = []
+
+    def before(settings: StackSettings) -> None:
+        results.append(checking.check(settings, asked))
+        # While the cloud and the engine start.
+        program.load()
+
     try:
-        stack = _open(context, lambda settings: results.append(checking.check(settings, asked)))
+        stack = _open(context, before)
     except UnsoundStack as error:
         checking.check(error, asked)
         raise
+    if stack.local is not None:
+        stack.local.load(stack.settings.region)
     (checked,) = results
     return stack, replace(checked, warnings=[*checked.warnings, *checking.check_cloud(stack)])
 

@@ -17,9 +17,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,6 +70,15 @@ class LocalCloud:
         if identity is None or identity["generation"] != self.generation:
             raise _lost()
         return identity["regions"]
+
+    def load(self, region: str) -> threading.Thread:
+        """Let the server load EC2, of which every stack has something, beside whatever goes on.
+
+        moto loads a service when it is first asked; EC2 takes it more than a second.
+        """
+        loading = threading.Thread(target=_ask_for_zones, args=(self.endpoint, region), daemon=True)
+        loading.start()
+        return loading
 
 
 def record_path() -> Path:
@@ -252,6 +262,29 @@ def _ask(endpoint: str) -> dict[str, Any] | None:
     finally:
         connection.close()
     return identity if isinstance(identity, dict) and "generation" in identity else None
+
+
+def _ask_for_zones(endpoint: str, region: str) -> None:
+    """Ask for a Region's zones, without a client of boto3: EC2's takes a while to load as well."""
+    address = urlsplit(endpoint)
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection(
+            address.hostname or "", address.port, timeout=ANSWER_SECONDS
+        )
+        with closing(connection):
+            connection.request(
+                "POST",
+                "/",
+                body="Action=DescribeAvailabilityZones&Version=2016-11-15",
+                headers={
+                    "Content-Type": "application/x-www-form-urlencoded",
+                    # The server looks at what a request is signed for, not at the signature.
+                    "Authorization": "AWS4-HMAC-SHA256 Credential="
+                    f"{ACCESS_KEY}/20260101/{region}/ec2/aws4_request, SignedHeaders=host, "
+                    "Signature=none",
+                },
+            )
+            connection.getresponse().read()
 
 
 def _check_running(cloud: LocalCloud, now: datetime, port: int | None) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -116,6 +117,16 @@ def test_an_impatient_ctrl_c_ends_without_a_traceback() -> None:
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == ""
         assert process.wait(timeout=20) == 130
+
+
+def test_output_that_cannot_be_written_is_a_failure() -> None:
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(
+            [sys.executable, "-c", "from cli.main import main; main()", "--version"],
+            stdout=full,
+            check=False,
+        )
+    assert finished.returncode != 0
 
 
 def test_bad_input_exits_2_says_what_is_right_and_shows_no_traceback(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.main import main
+from cli import main
 from infra.season.plan import read_plan
 from tests.e2e.conftest import SEASON
 
@@ -36,10 +36,9 @@ class Season:
     def run(self, *arguments: str, code: int = 0) -> str:
         self.monkeypatch.setattr(sys, "argv", ["firstbell", *arguments])
         self.capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
+        ended = main.run()
         out, err = self.capsys.readouterr()
-        assert exited.value.code == code, f"{out[-2000:]}\n{err[-2000:]}"
+        assert ended == code, f"{out[-2000:]}\n{err[-2000:]}"
         assert "Traceback" not in err
         return err if code else out
 

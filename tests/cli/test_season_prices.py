@@ -17,8 +17,7 @@ import pytest
 import yaml
 from botocore.stub import Stubber
 
-from cli import pricing
-from cli.main import main
+from cli import main, pricing
 from infra.errors import FirstbellError, InputError
 from infra.season.prices import Price, read_prices
 from infra.settings.stack import read_stack
@@ -43,10 +42,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def call(*arguments: str, code: int = 0) -> str:
         monkeypatch.setattr(sys, "argv", ["firstbell", *arguments])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
+        ended = main.run()
         out, err = capsys.readouterr()
-        assert exited.value.code == code, f"{out[-2000:]}\n{err[-2000:]}"
+        assert ended == code, f"{out[-2000:]}\n{err[-2000:]}"
         assert "Traceback" not in err
         return err if code else out
 

@@ -1,4 +1,4 @@
-"""The functions (`getX`) of pulumi-aws that `infra/` calls."""
+"""The functions (`getX`) of pulumi-aws that the program, and what runs it, calls."""
 
 from __future__ import annotations
 

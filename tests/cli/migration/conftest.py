@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
+from cli import main
 from cli.migration import runner, supervisor
 from cli.migration.journal import Journal, root
 from cli.migration.machine import Run
@@ -167,11 +167,7 @@ def firstbell(
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["firstbell", "migrate", *arguments])
         capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 0
+        code = main.run()
         seen = capsys.readouterr()
         return Outcome(code, seen.out, seen.err)
 
