@@ -2,10 +2,11 @@
 
     python -m tests.bench.platform [NAME ...]
 
-Names: the committed stacks, `tiers` (1, 5 and 20 of them) and `lines` (of provider a type); all
-without a name. Every command is a process of its own, run once in a stack's life, on a local cloud
-of its own; behind each figure stands the processor time of the command, what is left of it on a
-machine with nothing else to do (the engine's and the provider's included, the server's not).
+Names: the committed stacks, `full` (the demo with every part), `tiers` (1, 5 and 20 of them) and
+`lines` (of provider a type); all without a name. Every command is a process of its own, run once in
+a stack's life, on a local cloud of its own; behind each figure stands the processor time of the
+command, what is left of it on a machine with nothing else to do (the engine's and the provider's
+included, the server's not).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import yaml
 from cli import localcloud
 from cli.localcloud.provider import rows
 from infra.paths import PROJECT_ROOT
+from tests.scanner.applied import write_stacks
 
 # Before every season of a committed stack.
 START: Final = "2026-08-01T00:00Z"
@@ -130,6 +132,15 @@ def of_stacks(names: Sequence[str]) -> None:
             life(run, name, name)
 
 
+def of_full() -> None:
+    """The demo with the parts that it leaves out to stay quick."""
+    head("stack")
+    with local_cloud() as run:
+        shutil.rmtree(run.stacks)
+        write_stacks(run.stacks)
+        life(run, "demo", "demo, full")
+
+
 def of_tiers() -> None:
     """The smallest stack, with more and more tiers."""
     head("tiers")
@@ -175,12 +186,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.platform")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(committed))
     names: list[str] = parser.parse_args().names
-    if unknown := sorted(set(names) - {*committed, "tiers", "lines"}):
+    if unknown := sorted(set(names) - {*committed, "full", "tiers", "lines"}):
         parser.error(f"no {', '.join(unknown)}")
     write("Seconds as waited for, and of processor time")
     stacks = [name for name in committed if name in names or not names]
     if stacks:
         of_stacks(stacks)
+    if "full" in names or not names:
+        of_full()
     if "tiers" in names or not names:
         of_tiers()
     if "lines" in names or not names:

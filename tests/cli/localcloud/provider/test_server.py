@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,20 +27,24 @@ URN = "urn:pulumi:stack::project::{}::{}"
 @pytest.fixture
 def plugin(moto: Moto, tmp_path: Path) -> Iterator[provider_pb2_grpc.ResourceProviderStub]:
     """The plugin as the engine starts it, and a connection to it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.localcloud.provider", "127.0.0.1:1"],
-        cwd=PROJECT_ROOT,
-        env=os.environ | {"AWS_ENDPOINT_URL": moto.endpoint, "FIRSTBELL_HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = _started(moto, tmp_path)
     assert process.stdout is not None
     port = int(process.stdout.readline())
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield provider_pb2_grpc.ResourceProviderStub(channel)
     process.terminate()
-    process.wait(10)
-    process.stdout.close()
+    process.communicate(timeout=10)
+
+
+def _started(moto: Moto, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.localcloud.provider", "127.0.0.1:1"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"AWS_ENDPOINT_URL": moto.endpoint, "FIRSTBELL_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _configured(
@@ -80,6 +85,15 @@ def test_endpoints_in_the_stacks_configuration_are_refused(
     elsewhere = '[{"ec2": "https://ec2.amazonaws.com"}]'
     text = _refusal(lambda: _configured(plugin, endpoints=elsewhere))
     assert "is not a loopback address" in text
+
+
+def test_the_plugin_ends_in_silence_when_the_engine_asks_for_it(moto: Moto, tmp_path: Path) -> None:
+    with _started(moto, tmp_path) as plugin:
+        assert plugin.stdout is not None
+        plugin.stdout.readline()
+        plugin.send_signal(signal.SIGINT)
+        _, said = plugin.communicate(timeout=60)
+    assert (plugin.returncode, said) == (0, "")
 
 
 def test_a_stack_without_a_region_is_refused(
