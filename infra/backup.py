@@ -119,6 +119,8 @@ class Backup(pulumi.ComponentResource):
             # Finds what carries the tag; AWS allows naming no resource for it.
             Statement(["tag:GetResources"], ["*"]),
             Statement(["backup:DescribeBackupVault", "backup:CopyIntoBackupVault"], [vault.arn]),
+            # A recovery point gets the tags of what it was taken of.
+            Statement(["backup:TagResource"], [_beside(vault.arn, "recovery-point:*")]),
         ]
         for kind, arn in self._args.protected.items():
             match kind:
@@ -215,6 +217,15 @@ class Backup(pulumi.ComponentResource):
                         "elasticfilesystem:Restore",
                     ]
                     found.append(Statement(actions, [_beside(arn, "file-system/*")]))
+                    # The copy's tags, by which it may be removed again: no original gets them.
+                    no_original = {"Null": {f"aws:ResourceTag/{BACKUP_TAG}": "true"}}
+                    found.append(
+                        Statement(
+                            ["elasticfilesystem:TagResource"],
+                            [_beside(arn, "file-system/*")],
+                            no_original,
+                        )
+                    )
                     tagged = {"StringLike": {"aws:ResourceTag/awsbackup-restore-test": "*"}}
                     found.append(
                         Statement(
@@ -245,6 +256,7 @@ def _backing_up_a_bucket(arn: pulumi.Output[str], vault: pulumi.Output[str]) -> 
                 "s3:GetInventoryConfiguration",
                 "s3:ListBucket",
                 "s3:ListBucketVersions",
+                "s3:ListTagsForResource",
                 "s3:PutBucketNotification",
                 "s3:PutInventoryConfiguration",
             ],
@@ -275,7 +287,7 @@ def _backing_up_a_bucket(arn: pulumi.Output[str], vault: pulumi.Output[str]) -> 
             [events],
         ),
         # AWS allows naming no resource for these.
-        Statement(["cloudwatch:GetMetricData", "events:ListRules"], ["*"]),
+        Statement(["cloudwatch:GetMetricData", "events:ListRules", "s3:ListAllMyBuckets"], ["*"]),
     ]
 
 

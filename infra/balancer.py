@@ -113,7 +113,12 @@ class Balancer(pulumi.ComponentResource):
                 bucket=args.logs.bucket, prefix=BALANCER_PREFIX, enabled=True
             ),
             tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.internet, args.logs.ready]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[args.internet, args.logs.ready],
+                # The season's calls move it: a static one would undo an exam morning's.
+                ignore_changes=["minimumLoadBalancerCapacity"],
+            ),
         )
         listener = aws.lb.Listener(
             f"{name}-https",

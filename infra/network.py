@@ -313,7 +313,10 @@ class Network(pulumi.ComponentResource):
                 )
             ],
             tags=self._tags | {"Name": f"{self._name}-default"},
-            opts=self._child,
+            # Every subnet without an ACL of its own is the default one's; pulumi-aws takes those
+            # that are not listed for ones to remove, which AWS does not: a change at each `up`.
+            # Terraform registry, aws_default_network_acl, "Managing Subnets".
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnetIds"]),
         )
 
     def _block_public_access(self, vpc: aws.ec2.Vpc) -> None:

@@ -117,6 +117,8 @@ class Registered:
     """What has to exist before, as `ListenerRule::name`."""
     retained: bool = False
     """Whether it stays when it is no longer declared."""
+    ignored: frozenset[str] = frozenset()
+    """Properties whose changes nobody wants to hear of."""
 
 
 @dataclass
@@ -155,6 +157,7 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.Engine
                 json_format.MessageToDict(request.object),
                 frozenset(":".join(urn.rsplit(":", 3)[1:]) for urn in request.dependencies),
                 request.retainOnDelete,
+                frozenset(request.ignoreChanges),
             )
         answer = resource_pb2.RegisterResourceResponse(
             urn=urn, id=UNKNOWN if request.custom else "", object=request.object

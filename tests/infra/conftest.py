@@ -36,10 +36,41 @@ class Recorded:
         )
         return found
 
+    def ignored(self, type: str, name: str) -> frozenset[str]:
+        """The properties of a resource whose changes the program leaves to others."""
+        (found,) = (
+            resource.ignored
+            for resource in self.recording.resources.values()
+            if (resource.type, resource.name) == (type, name)
+        )
+        return found
+
 
 Record = Callable[..., Recorded]
 # What was recorded in this process, by its settings: a run takes seconds, many ask for the same.
 _RECORDED: dict[str, Recorded] = {}
+
+
+def as_applied(stacks: Path, home: Path, **platform: Any) -> Recorded:
+    """The program of a stack `tiny` as `up` runs it: names are known, made of the resource's and
+    the property's."""
+    return _run(stacks, home, platform, applied=True)
+
+
+def _run(
+    stacks: Path, home: Path, platform: Mapping[str, Any], *, applied: bool = False
+) -> Recorded:
+    recording, finished = run_program(
+        "tiny",
+        {
+            "aws:region": "eu-north-1",
+            "firstbell:platform": {"domain": "lms.example.org", **platform},
+        },
+        {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(stacks)},
+        applied=applied,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return Recorded(recording)
 
 
 @pytest.fixture
@@ -50,16 +81,7 @@ def record(stacks: Path, home: Path) -> Record:
         key = json.dumps(platform, sort_keys=True)
         if key in _RECORDED:
             return _RECORDED[key]
-        recording, finished = run_program(
-            "tiny",
-            {
-                "aws:region": "eu-north-1",
-                "firstbell:platform": {"domain": "lms.example.org"} | platform,
-            },
-            {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(stacks)},
-        )
-        assert finished.returncode == 0, finished.stderr
-        _RECORDED[key] = Recorded(recording)
+        _RECORDED[key] = _run(stacks, home, platform)
         return _RECORDED[key]
 
     return run

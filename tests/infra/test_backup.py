@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+
 from infra.backup import BACKUP_TAG, schedule
-from tests.infra.conftest import Record
+from tests.infra.conftest import Record, as_applied
 
 VAULT = "aws:backup/vault:Vault"
 PLAN, SELECTION = "aws:backup/plan:Plan", "aws:backup/selection:Selection"
@@ -69,3 +76,56 @@ def test_settings_reach_the_plan_and_the_restore_test(record: Record) -> None:
 
 def test_a_restore_test_after_midnight_keeps_a_real_hour() -> None:
     assert schedule(22 + 3, "? * 1#2 *") == "cron(0 1 ? * 1#2 *)"
+
+
+# What AWS's own policies for these roles have beside what ours need.
+NOT_OURS = {
+    # Continuous backups, which no rule of the plan asks for, and restores from them.
+    "rds:deletedbclusterautomatedbackup",
+    "rds:describedbclusterautomatedbackups",
+    "rds:modifydbcluster",
+    "rds:restoredbclustertopointintime",
+    # Copies for other accounts.
+    "rds:modifydbclustersnapshotattribute",
+}
+OF_WHAT_WE_HAVE = ("backup:tag", "cloudwatch:", "elasticfilesystem:", "events:", "s3:", "tag:")
+
+
+def actions_of(document: dict[str, Any]) -> Iterator[str]:
+    """What a document allows, in small letters: AWS itself writes both cases."""
+    for statement in document["Statement"]:
+        actions: str | list[str] = statement["Action"]
+        yield from (a.lower() for a in ([actions] if isinstance(actions, str) else actions))
+
+
+@pytest.fixture(scope="module")
+def roles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the roles of a stack with files and a bucket may do, as `up` registers it."""
+    here = tmp_path_factory.mktemp("stack")
+    program = as_applied(here, here, files={"bucket": {}})
+    policies = program.of_type("aws:iam/rolePolicy:RolePolicy")
+    return {name: policy["policy"] for name, policy in policies.items()}
+
+
+@pytest.mark.parametrize(
+    ("role", "policies"),
+    [
+        ("tiny-backup", ("ServiceRolePolicyForBackup", "ServiceRolePolicyForS3Backup")),
+        ("tiny-backup-restore", ("ServiceRolePolicyForRestores", "ServiceRolePolicyForS3Restore")),
+    ],
+)
+def test_the_roles_may_do_what_aws_s_own_policies_say_that_their_work_needs(
+    roles: dict[str, str], role: str, policies: tuple[str, str]
+) -> None:
+    """Or backups of the files fail, or restores of them do: on the local cloud nobody asks."""
+    published: dict[str, Any] = json.loads(aws_managed_policies_data)
+    needed = {
+        action
+        for policy in policies
+        for action in actions_of(published[f"AWSBackup{policy}"]["Document"])
+        if action.startswith(OF_WHAT_WE_HAVE)
+        or (action.startswith("rds:") and ("cluster" in action or "tags" in action))
+    }
+    assert "elasticfilesystem:tagresource" in needed or "backup:tagresource" in needed
+    allowed = set(actions_of(json.loads(roles[role])))
+    assert needed - allowed == NOT_OURS & needed

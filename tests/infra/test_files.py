@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.infra.conftest import Record
+from tests.infra.conftest import Record, as_applied
 from tests.infra.policy.least_privilege import faults_of_identity
-from tests.infra.test_observability import run
 
 SYSTEM, POINT = "aws:efs/fileSystem:FileSystem", "aws:efs/accessPoint:AccessPoint"
 MOUNT = "aws:efs/mountTarget:MountTarget"
@@ -39,7 +38,7 @@ def test_files_pass_the_controls_by_default(record: Record) -> None:
 def test_a_bucket_is_closed_versioned_logged_and_reached_by_role_alone(
     stacks: Path, home: Path
 ) -> None:
-    program = run(stacks, home, files={"bucket": {"old_version_days": 60}}, workers={})
+    program = as_applied(stacks, home, files={"bucket": {"old_version_days": 60}}, workers={})
     bucket = program.of_type("aws:s3/bucket:Bucket")[NAME]
     assert bucket["forceDestroy"] is False
     assert bucket["tags"]["firstbell:backup"] == "tiny"

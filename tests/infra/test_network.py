@@ -73,6 +73,15 @@ def test_the_network_acl_lets_in_https_and_answers_but_no_ssh_and_no_rdp(record:
     assert "0.0.0.0/0" in opened(acl, 443, "tcp")
 
 
+def test_what_aws_and_the_season_move_is_no_change_of_the_program(record: Record) -> None:
+    """pulumi-aws would take the default ACL's subnets away at each `up`, in vain, and a reservation
+    that the season's call has made, on an exam morning."""
+    acl = record().ignored("aws:ec2/defaultNetworkAcl:DefaultNetworkAcl", "tiny-default")
+    assert acl == {"subnetIds"}
+    balancer = record().ignored("aws:lb/loadBalancer:LoadBalancer", "tiny")
+    assert balancer == {"minimumLoadBalancerCapacity"}
+
+
 def endpoints(made: Recorded, region: str = "eu-north-1") -> dict[str, int]:
     """Interface endpoints by service, with the number of their subnets."""
     return {

@@ -17,8 +17,7 @@ from infra.alarms import COMPOSITES, below_floor
 from infra.measures import CacheGroup, Metric, floor_metric, used
 from infra.settings.cache import CacheSettings
 from infra.settings.observability import ObservabilitySettings
-from tests.e2e.recording_monitor import run_program
-from tests.infra.conftest import Record, Recorded
+from tests.infra.conftest import Record, Recorded, as_applied
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
@@ -46,24 +45,9 @@ FULL: Final[dict[str, Any]] = {
 }
 
 
-def run(stacks: Path, home: Path, **platform: Any) -> Recorded:
-    """The program as `up` runs it: names are known, made of the resource's and the property's."""
-    recording, finished = run_program(
-        "tiny",
-        {
-            "aws:region": "eu-north-1",
-            "firstbell:platform": {"domain": "lms.example.org"} | platform,
-        },
-        {"FIRSTBELL_HOME": str(home), "FIRSTBELL_STACKS": str(stacks)},
-        applied=True,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return Recorded(recording)
-
-
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return run(tmp_path_factory.mktemp("stacks"), tmp_path_factory.mktemp("home"), **FULL)
+    return as_applied(tmp_path_factory.mktemp("stacks"), tmp_path_factory.mktemp("home"), **FULL)
 
 
 def body(program: Recorded) -> dict[str, Any]:
@@ -339,7 +323,7 @@ def test_without_a_limit_there_is_no_budget_and_without_an_address_no_subscripti
 
 
 def test_thresholds_are_the_settings(stacks: Path, home: Path) -> None:
-    program = run(
+    program = as_applied(
         stacks,
         home,
         workers={},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import dataclasses
+import getpass
 import json
 import re
 import shutil
@@ -12,7 +14,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -129,47 +132,107 @@ def test_php_is_told_the_visitors_address_and_not_the_balancers(
     text = text_of(node_of(args, MOODLE, ENVIRONMENT), "nginx.conf")
     php = text[text.index("(?<script>") :]
     assert php.index("fastcgi_param REMOTE_ADDR $visitor;") > php.index("fastcgi_params;")
+    text = text.replace(
+        "location / {", "location = /who { return 200 $visitor; }\n location / {", 1
+    )
+    with serving(text, tmp_path) as site:
+        assert answer(site + "/who", {"X-Forwarded-For": forwarded}) == visitor
+
+
+@contextlib.contextmanager
+def running(*command: str | Path) -> Generator[None]:
+    """A server, stopped in the end."""
+    found = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        found.terminate()
+        found.wait()
+
+
+@contextlib.contextmanager
+def serving(text: str, folder: Path) -> Generator[str]:
+    """nginx itself with a node's nginx.conf, as whoever runs the tests, on a port of its own."""
+    tool("nginx", "/usr/sbin/nginx")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     text = local_nginx(text).replace("listen 443 ", f"listen 127.0.0.1:{port} ")
-    text = text.replace(
-        "location / {", "location = /who { return 200 $visitor; }\n location / {", 1
-    )
-    path = tmp_path / "nginx.conf"
-    path.write_text(re.sub(r"(?m)^user .*$", "", text))
-    tool("nginx", "/usr/sbin/nginx")
-    running = subprocess.Popen(
-        [
-            shutil.which("nginx") or "/usr/sbin/nginx",
-            "-p",
-            tmp_path,
-            "-c",
-            path,
-            "-g",
-            "daemon off;",
-        ],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{port}/who", headers={"X-Forwarded-For": forwarded}
-        )
-        assert answer(asked) == visitor
-    finally:
-        running.terminate()
-        running.wait()
+    path = folder / "nginx.conf"
+    path.write_text(re.sub(r"(?m)^user .*$", f"user {getpass.getuser()};", text))
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    with running(nginx, "-p", folder, "-c", path, "-g", "daemon off;"):
+        yield f"http://127.0.0.1:{port}"
 
 
-def answer(request: urllib.request.Request) -> str:
-    """What a server says that is about to start."""
+def answer(url: str, headers: Mapping[str, str] | None = None) -> str:
+    """What a server says that is about to start; the status where that is an error."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 (loopback)
     for _ in range(100):
         try:
             with urllib.request.urlopen(request) as said:  # noqa: S310 (loopback)
                 return said.read().decode()
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.BAD_GATEWAY:  # PHP is about to start, too
+                return str(error.code)
         except urllib.error.URLError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     raise AssertionError("it does not start")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A site like Moodle's on nginx and php-fpm themselves, with the files of a node."""
+    fpm = shutil.which("php-fpm8.2") or "/usr/sbin/php-fpm8.2"
+    tool("php-fpm8.2", fpm)
+    folder = tmp_path_factory.mktemp("node")
+    code, data = folder / "code", folder / "data"
+    for path, text in {
+        code / "index.php": "<?php echo 'front page';",
+        code / "config.php": "<?php echo 'config';",
+        code / "r.php": "<?php echo 'routed ', $_SERVER['REQUEST_URI'], ' ', $_GET['q'] ?? '';",
+        code / "pluginfile.php": "<?php header('X-Accel-Redirect: /firstbell-data/essay.txt');"
+        " header('X-Path: ' . $_SERVER['PATH_INFO']);",
+        code / "theme" / "style.css": "body{}",
+        code / ".git" / "config": "secret",
+        data / "essay.txt": "an essay",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    args = dataclasses.replace(ARGS, protocol="HTTP")
+    node = dataclasses.replace(
+        node_of(args, MOODLE, ENVIRONMENT), folders=Folders(code=str(code), data=str(data))
+    )
+    pool = re.sub(r"(?m)^(user|group|listen\.\w+) = .*\n", "", text_of(node, "fpm-pool.conf"))
+    pool = pool.replace("/run/php/moodle.sock", str(folder / "php.sock"))
+    # As root php-fpm wants to be told whom to be, and that root is meant.
+    me = f"user = {getpass.getuser()}\n"
+    head = f"[global]\nerror_log = {folder}/fpm.log\n"
+    (folder / "fpm.conf").write_text(head + pool.replace("[moodle]\n", f"[moodle]\n{me}"))
+    text = text_of(node, "nginx.conf").replace("/run/php/moodle.sock", str(folder / "php.sock"))
+    with running(fpm, "-F", "-R", "-y", folder / "fpm.conf"), serving(text, folder) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("/", "front page"),
+        ("/theme/style.css", "body{}"),
+        ("/health", "ok\n"),
+        # Moodle's router takes what is no file; its own source must not be shown instead.
+        ("/course/7/manage?q=1", "routed /course/7/manage?q=1 1"),
+        # PHP says who may see a file, nginx sends it.
+        ("/pluginfile.php/5/mod_assign/essay.txt", "an essay"),
+        ("/firstbell-data/essay.txt", "404"),
+        ("/config.php", "404"),
+        ("/.git/config", "404"),
+        ("/nothing.php", "404"),
+    ],
+)
+def test_nginx_and_php_serve_what_moodle_asks_of_them(site: str, asked: str, said: str) -> None:
+    assert answer(site + asked) == said
 
 
 def test_php_fpm_accepts_its_pool(tmp_path: Path) -> None:

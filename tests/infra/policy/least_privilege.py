@@ -8,7 +8,7 @@ from typing import Any, Final
 
 # Actions that take no resource but "*". Service Authorization Reference, "Actions, resources, and
 # condition keys", the pages of Application Auto Scaling, CloudWatch, EC2, EC2 Auto Scaling, Elastic
-# Load Balancing, EventBridge, STS, Resource Group Tagging and X-Ray; read in November 2026. Log
+# Load Balancing, EventBridge, S3, STS, Resource Group Tagging and X-Ray; read in November 2026. Log
 # deliveries: Step Functions developer guide, "Using CloudWatch Logs to log execution history".
 WITHOUT_RESOURCES: Final = frozenset(
     {
@@ -29,6 +29,7 @@ WITHOUT_RESOURCES: Final = frozenset(
         "logs:ListLogDeliveries",
         "logs:PutResourcePolicy",
         "logs:UpdateLogDelivery",
+        "s3:ListAllMyBuckets",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
         "sts:GetCallerIdentity",
