@@ -150,7 +150,7 @@ def _why_no_plan(settings: StackSettings, examined: Examined) -> list[InputError
     except Unsound:
         return []
     except InputError as error:
-        return [error]
+        return [error] if str(error) not in {str(each) for each in missing} else []
     return []
 
 

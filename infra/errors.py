@@ -102,6 +102,10 @@ class DriftError(FirstbellError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is closest to a misspelt one, or None when none is close."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    """The known word that is closest to a misspelt one, or None when none is close.
+
+    Whatever its case: `HTTPS` is meant by `https`.
+    """
+    folded = {each.casefold(): each for each in known}
+    matches = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[matches[0]] if matches else None

@@ -11,6 +11,9 @@ from pydantic_core import ErrorDetails
 
 from infra.errors import Problem, Problems, nearest
 
+# Characters of a wrong value that an error shows.
+MOST_SHOWN: Final = 100
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -55,9 +58,14 @@ def problems_in(
             yield Problem(
                 where, "is missing", f"add it, such as {examples}" if examples else "add it"
             )
+        elif location[-1:] == (OF_A_KEY,) and not isinstance(detail["input"], str):
+            what = f"a name must be a text, not {detail['input']!r}"
+            yield Problem(where, what, "write it in quotes")
+        elif detail["type"] in ("union_tag_not_found", "union_tag_invalid"):
+            yield _of_no_kind(detail, where, _kinds_at(model, location))
         elif detail["input"] is None:
             yield Problem(where, "has no value", "write one, or leave the key out")
-        elif detail["type"] in ("model_type", "dict_type"):
+        elif detail["type"] in ("model_type", "dict_type", "model_attributes_type"):
             # Only a stack's file has its settings below a key.
             fix = "write the keys below it, one a line, each with its value"
             yield Problem(
@@ -71,18 +79,39 @@ def problems_in(
             fix = f"write [{given}]" if plain else "write its entries below it, each after a hyphen"
             yield Problem(where, f"must be a list, not {given!r}", fix)
         else:
-            message = detail["msg"].removeprefix("Value error, ")
-            ours = detail["type"] == "value_error"
-            what, fix = what_and_fix(message) if ours else (message, None)
-            given = detail.get("input")
-            plain = isinstance(given, str | int | float | bool)
-            told = ours and repr(given) in what
-            shown = f", not {given!r}" if plain and not told else ""
-            if detail["type"] in ("too_short", "too_long"):
-                what = what.replace("Tuple", "List").replace("Dictionary", "Mapping")
-                what = what.replace(" after validation", "")
-            fix = fix or _fix(detail, _examples_at(model, location))
-            yield Problem(where, what[:1].lower() + what[1:] + shown, fix)
+            yield _of_value(detail, where, _examples_at(model, location))
+
+
+def _of_value(detail: ErrorDetails, where: str, examples: Sequence[object]) -> Problem:
+    message = detail["msg"].removeprefix("Value error, ")
+    ours = detail["type"] == "value_error"
+    what, fix = what_and_fix(message) if ours else (message, None)
+    given = detail.get("input")
+    plain = isinstance(given, str | int | float | bool)
+    told = ours and repr(given) in what
+    shown = f", not {_short(given)}" if plain and not told else ""
+    if detail["type"] in ("too_short", "too_long"):
+        what = what.replace("Tuple", "List").replace("Dictionary", "Mapping")
+        what = what.replace(" after validation", "")
+    return Problem(where, what[:1].lower() + what[1:] + shown, fix or _fix(detail, examples))
+
+
+def _short(given: object) -> str:
+    """A value as it was written, of a very long one the beginning."""
+    text = repr(given)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(text):,} characters)"
+
+
+def _of_no_kind(detail: ErrorDetails, where: str, kinds: Sequence[str]) -> Problem:
+    if detail["type"] == "union_tag_not_found":
+        return Problem(f"{where}/kind", "is missing", f"write one of {', '.join(kinds)}")
+    kind = detail.get("ctx", {}).get("tag")
+    close = nearest(str(kind), kinds)
+    return Problem(
+        where,
+        f"must be of a kind that there is: {', '.join(map(repr, kinds))}, not {kind!r}",
+        f"did you mean {close!r}?" if close else "write one of these",
+    )
 
 
 def _has_errors_below(location: Sequence[int | str], details: Sequence[ErrorDetails]) -> bool:
@@ -101,6 +130,8 @@ _FIXES: Final = {
     "date_from_datetime_inexact": _DATE,
     "date_from_datetime_parsing": _DATE,
     "date_type": _DATE,
+    "finite_number": "write a number that has an end",
+    "invalid_key": "write it in quotes, or take it out",
     "float_parsing": "write a number",
     "float_type": "write a number",
     "int_parsing": "write a whole number",
@@ -123,7 +154,7 @@ _BOUNDS: Final = {
     "lt": "less than {}",
 }
 # What a value has to be of, by the kind of error.
-_CHOICES: Final = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
+_CHOICES: Final = {"literal_error": "expected"}
 
 
 def _fix(detail: ErrorDetails, examples: Sequence[object]) -> str | None:
@@ -134,12 +165,21 @@ def _fix(detail: ErrorDetails, examples: Sequence[object]) -> str | None:
             bound = context[rule]
             return f"write {words.format(f'{bound:,}' if isinstance(bound, int) else f'{bound:g}')}"
     if choices := _CHOICES.get(detail["type"]):
-        given = context.get("tag", detail["input"])
-        close = nearest(str(given), re.findall(r"'([^']+)'", str(context[choices])))
+        close = nearest(str(detail["input"]), re.findall(r"'([^']+)'", str(context[choices])))
         return f"did you mean {close!r}?" if close else "write one of these"
     if detail["type"] in ("string_pattern_mismatch", "string_type") and examples:
         return f"write one such as {' or '.join(map(str, examples))}"
     return _FIXES.get(detail["type"])
+
+
+def _kinds_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The kinds of which a setting may be one, where several models tell themselves apart."""
+    return [
+        str(kind)
+        for found in _models_at(model, location)
+        if (field := found.model_fields.get("kind"))
+        for kind in get_args(field.annotation)
+    ]
 
 
 def _examples_at(model: type[BaseModel], location: Sequence[int | str]) -> Sequence[object]:

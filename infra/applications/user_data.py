@@ -15,9 +15,8 @@ from typing import Any, Final, Literal
 import yaml
 
 from infra.errors import InputError
+from infra.settings.applications import MAX_USER_DATA_BYTES
 
-# Before base64. EC2 user guide, "Run commands when you launch an EC2 instance with user data".
-MAX_USER_DATA_BYTES: Final = 16 * 1024
 # Any text that is the same at every run: a new one would change every launch template.
 _BOUNDARY: Final = "firstbell-part-of-user-data"
 _NODE_SCRIPT: Final = Path(__file__).with_name("node.sh")

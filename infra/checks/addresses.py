@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
@@ -35,6 +35,8 @@ PROXY_ADDRESSES_BY_SIZE: Final = {
 }
 PROXY_ADDRESSES: Final = 10
 PROXY_MOST_ADDRESSES: Final = 215
+# Private to a provider, and taken for VPCs too: RFC 6598.
+_SHARED: Final = IPv4Network("100.64.0.0/10")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,17 @@ def check(subject: Subject) -> Findings:
                 _fix(network, total),
             )
         )
-    return Findings(tuple(found))
+    return Findings(tuple(found), tuple(sound(_public_block(network))))
+
+
+def _public_block(network: NetworkSettings) -> Iterator[str]:
+    if not ip_network(network.cidr).is_private and not _SHARED.supernet_of(
+        IPv4Network(network.cidr)
+    ):
+        yield (
+            f"{PLATFORM}/network/cidr: {network.cidr} belongs to somebody on the internet, whom no "
+            "instance could reach then; AWS recommends a private block, such as 10.20.0.0/16"
+        )
 
 
 def _fix(network: NetworkSettings, needed: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from infra.checks.base import PLATFORM, Findings, Subject
+from infra.checks.certificate import covered
 from infra.errors import Problem
 from infra.settings.applications import MoodleApplication
 from infra.settings.base import sound, sound_figures
@@ -25,7 +26,11 @@ def check(subject: Subject) -> Findings:
     }
     if not nodes:
         return Findings()
-    problems = (*sound(_without_files(platform)), *sound(_too_old(platform, nodes)))
+    problems = (
+        *sound(_without_files(platform)),
+        *sound(_too_old(platform, nodes)),
+        *sound(_elsewhere(platform, nodes)),
+    )
     return Findings(problems, tuple(sound(_warnings(nodes))))
 
 
@@ -51,6 +56,21 @@ def _too_old(
                 f"Moodle {moodle.version} wants MySQL 8.4, and {database.engine} "
                 f"{database.major_version} is older: it does not start",
                 f"write {PLATFORM}/database/engine: aurora-postgresql, or a version 4.5",
+            )
+
+
+def _elsewhere(
+    platform: PlatformSettings, nodes: Mapping[str, MoodleApplication]
+) -> Iterator[Problem]:
+    """Moodle sends whoever comes by another name to its own, which must lead here."""
+    names = platform.names
+    for key, moodle in nodes.items():
+        if moodle.host is not None and not covered(moodle.host, names):
+            yield Problem(
+                f"{PLATFORM}/{key}/application/host",
+                f"{moodle.host} is no name of this site ({', '.join(names)}), and Moodle sends "
+                "everybody there",
+                "write one of these, or add it to the tier's hosts",
             )
 
 

@@ -20,6 +20,11 @@ class Subject:
     settings: StackSettings
     targets: Mapping[str, PlanTarget] = field(default_factory=dict[str, PlanTarget])
 
+    @property
+    def region(self) -> str:
+        """As people are to write it in a command."""
+        return self.settings.region_or("REGION")
+
 
 @dataclass(frozen=True)
 class Findings:

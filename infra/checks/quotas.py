@@ -271,7 +271,7 @@ def _demands(subject: Subject) -> Iterator[Demand]:
 
 
 def _targets(subject: Subject) -> Iterator[Demand]:
-    region, tiers = subject.settings.region, subject.settings.platform.tiers
+    region, tiers = subject.region, subject.settings.platform.tiers
     targets_of = sound_figures(tiers, registered)
     largest = max(targets_of, key=lambda name: targets_of[name], default="")
     total, while_replacing = sum(targets_of.values()), "while some are replaced"
@@ -300,14 +300,14 @@ def _rules(subject: Subject) -> Iterator[Demand]:
         rules,
         f"{PLATFORM}/tiers",
         f"{rules:,} tiers, a listener rule each",
-        subject.settings.region,
+        subject.region,
     )
 
 
 def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
     """vCPUs of every group at its largest: of its types of a family the largest, since any may be
     what AWS has."""
-    region, fleets = subject.settings.region, subject.settings.platform.fleets
+    region, fleets = subject.region, subject.settings.platform.fleets
     by_quota: dict[Quota, dict[str, int]] = {}
     for key, by_family in sound_figures(fleets, _vcpus_of).items():
         for quota, vcpus in by_family.items():
@@ -362,7 +362,7 @@ def _db_instances(subject: Subject) -> Iterator[Demand]:
         replicas + 1,
         f"{PLATFORM}/database/replicas/max",
         f"{replicas} replicas and their writer",
-        subject.settings.region,
+        subject.region,
     )
 
 
@@ -373,7 +373,7 @@ def _elastic_ips(subject: Subject) -> Iterator[Demand]:
         gateways,
         f"{PLATFORM}/network/nat",
         f"{gateways} NAT gateways, an Elastic IP address each",
-        subject.settings.region,
+        subject.region,
     )
 
 
@@ -390,12 +390,12 @@ def _database_rules(subject: Subject) -> Iterator[Demand]:
         f"{PLATFORM}/tiers",
         f"{clients:,} tiers and workers, a rule each in the database's security group"
         + (", and one for its proxy" if proxy else ""),
-        subject.settings.region,
+        subject.region,
     )
 
 
 def _cache_nodes(subject: Subject) -> Iterator[Demand]:
-    region, cache = subject.settings.region, subject.settings.platform.cache
+    region, cache = subject.region, subject.settings.platform.cache
     if cache is None:
         return
     nodes = cache.shards * (1 + cache.replicas.max)
@@ -416,7 +416,7 @@ def _reserved_capacity(subject: Subject) -> Iterator[Demand]:
         units,
         "firstbell:season",
         f"the season reserves {units:,} load balancer capacity units",
-        subject.settings.region,
+        subject.region,
     )
 
 

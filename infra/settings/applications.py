@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+import yaml
 from pydantic import Field, field_validator
 
 from infra import paths
 from infra.settings.base import HOST, STAND_IN, Settings
+
+# Before base64. EC2 user guide, "Run commands when you launch an EC2 instance with user data".
+MAX_USER_DATA_BYTES: Final = 16 * 1024
+# What firstbell's own script and the envelope take of it, compressed: 1,801 bytes measured with
+# long values for every variable, and some room.
+OWN_BYTES: Final = 2 * 1024
+
+
+def _wrong_with(content: bytes) -> str | None:
+    """What cloud-init or EC2 would make nothing of, and the fix."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        return f"has a character in line {line} that is not in UTF-8; save it in that encoding"
+    if not text.startswith(("#cloud-config", "#!")):
+        return (
+            "begins neither with #cloud-config nor with #!: cloud-init would ignore it; begin it "
+            "with one of them"
+        )
+    if "\r\n" in text.partition("\n")[0] + "\n":
+        return "has Windows' line ends, with which no script runs; save it with Unix ones"
+    size, most = len(gzip.compress(content)), MAX_USER_DATA_BYTES - OWN_BYTES
+    if size > most:
+        return (
+            f"has {size:,} bytes when compressed, and of the {MAX_USER_DATA_BYTES:,} that AWS "
+            f"takes of user data {most:,} are left; move what it writes into the image, or let it "
+            "fetch it at boot"
+        )
+    if text.startswith("#cloud-config"):
+        return _wrong_with_config(text)
+    return None
+
+
+def _wrong_with_config(text: str) -> str | None:
+    try:
+        config = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        return f"is no valid YAML{line}, and cloud-init would ignore it; correct it"
+    if not isinstance(config, dict | None):
+        return "is no mapping of cloud-init's keys, so that it would be ignored; write keys"
+    return None
 
 
 class GenericApplication(Settings):
@@ -30,11 +75,8 @@ class GenericApplication(Settings):
         path = paths.stacks() / value
         if not path.is_file():
             raise ValueError("there is no such file; paths are relative to stacks/")
-        if not path.read_text().startswith(("#cloud-config", "#!")):
-            raise ValueError(
-                f"{value!r} begins neither with #cloud-config nor with #!: cloud-init would ignore "
-                "it; begin it with one of them"
-            )
+        if wrong := _wrong_with(path.read_bytes()):
+            raise ValueError(f"{value!r} {wrong}")
         return value
 
     @property

@@ -18,11 +18,15 @@ from pydantic import (
     model_validator,
 )
 
-# A full name of DNS in small letters: labels without a hyphen at their ends, then a top level of
-# letters. RFC 1123, section 2.1.
-HOST: Final = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$"
+# A full name of DNS in small letters: labels of 63 characters at most without a hyphen at their
+# ends, then a top level of letters; 253 characters in all. RFC 1123, section 2.1; RFC 1035, 2.3.4.
+HOST: Final = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
+MAX_HOST: Final = 253
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=16)]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=16, examples=["web", "web-two"]),
+]
 
 # CloudWatch Logs API reference, PutRetentionPolicy.
 RetentionDays = Literal[

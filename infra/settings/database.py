@@ -40,11 +40,47 @@ PROXY_VERSIONS: Final[dict[DatabaseEngine, tuple[str, ...]]] = {
 }
 # The same page: Regions that have no RDS Proxy.
 REGIONS_WITHOUT_PROXY: Final = frozenset({"ap-east-2", "ap-southeast-6"})
+SERVERLESS: Final = "db.serverless"
 # Names that Aurora keeps to itself (CreateDBCluster), and those that an attacker tries first: AWS's
 # control RDS.24 wants another than the defaults `admin` and `postgres`.
 _REFUSED_USERS: Final = frozenset(
     {"admin", "postgres", "rdsadmin", "postgres_admin", "public", "none", "root"}
 )
+# Databases that the engine brings.
+_TAKEN_DATABASES: Final[dict[DatabaseEngine, frozenset[str]]] = {
+    "aurora-postgresql": frozenset({"postgres", "rdsadmin", "template0", "template1"}),
+    "aurora-mysql": frozenset(
+        {"mysql", "sys", "information_schema", "performance_schema", "rdsadmin"}
+    ),
+}
+# RDS takes no word that the engine reserves (API reference, CreateDBCluster). Those of PostgreSQL
+# 16, "SQL Key Words", and those of MySQL 8.0, "Keywords and Reserved Words", that somebody might
+# call a database or a user; the whole of MySQL's list is longer.
+_POSTGRESQL_WORDS: Final = (
+    "all analyse analyze and any array as asc asymmetric both case cast check collate column "
+    "constraint create current_catalog current_date current_role current_time "
+    "current_timestamp current_user default deferrable desc distinct do else end except false "
+    "fetch for foreign from grant group having in initially intersect into lateral leading "
+    "limit localtime localtimestamp not null offset on only or order placing primary "
+    "references returning select session_user some symmetric system_user table then to "
+    "trailing true union unique user using variadic when where window with"
+)
+_MYSQL_WORDS: Final = (
+    "all and as case change check column condition create cross database databases default "
+    "delete desc describe distinct drop else exists explain false for from function grant "
+    "group groups having in index insert into join key keys lead left like limit load lock "
+    "match not null of on or order over primary procedure rank read recursive references "
+    "release rename replace right row rows schema schemas select set show system table then "
+    "to trigger true union unique update usage use using values when where window with "
+    "write"
+)
+_RESERVED_WORDS: Final[dict[DatabaseEngine, frozenset[str]]] = {
+    "aurora-postgresql": frozenset(_POSTGRESQL_WORDS.split()),
+    "aurora-mysql": frozenset(_MYSQL_WORDS.split()),
+}
+# API reference, CreateDBCluster: Aurora MySQL's users have 16 characters at most.
+MAX_MYSQL_USER: Final = 16
+_PARAMETER: Final = re.compile(r"[a-z][a-z0-9_.]*")
 # What the parameter groups set from a setting of its own; `parameters` may not say it again.
 OWN_PARAMETERS: Final = frozenset(
     {
@@ -173,6 +209,46 @@ class DatabaseSettings(Settings):
             raise ValueError(
                 f"admin_user {self.admin_user!r} is reserved by the engine or the first name that "
                 "an attacker tries; choose another"
+            )
+
+    @rule()
+    def _names_are_free(self) -> None:
+        taken = _TAKEN_DATABASES[self.engine] | _RESERVED_WORDS[self.engine]
+        if self.name in taken:
+            raise ValueError(
+                f"name {self.name!r} is a database or a word of {self.engine} itself, which RDS "
+                "refuses; choose another, such as lms"
+            )
+        if self.admin_user in _RESERVED_WORDS[self.engine]:
+            raise ValueError(
+                f"admin_user {self.admin_user!r} is a word that {self.engine} reserves, which RDS "
+                "refuses; choose another"
+            )
+
+    @rule()
+    def _admin_user_fits(self) -> None:
+        if self.engine == "aurora-mysql" and len(self.admin_user) > MAX_MYSQL_USER:
+            raise ValueError(
+                f"admin_user {self.admin_user!r} has {len(self.admin_user)} characters, and "
+                f"aurora-mysql takes {MAX_MYSQL_USER}; shorten it"
+            )
+
+    @rule()
+    def _parameters_have_names(self) -> None:
+        for name in self.parameters:
+            if _PARAMETER.fullmatch(name) is None:
+                raise ValueError(
+                    f"parameters: {name!r} is no name of a parameter; write it in small letters, "
+                    "such as rds.logical_replication"
+                )
+
+    @rule()
+    def _is_no_serverless(self) -> None:
+        if self.instance_class == SERVERLESS:
+            raise ValueError(
+                f"instance_class: {SERVERLESS} scales by itself within bounds that firstbell has "
+                "no setting for, and AWS refuses it without them; take a class such as "
+                "db.r6g.large, whose replicas the season schedules"
             )
 
     @rule()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, field_validator
@@ -11,9 +12,16 @@ from infra.settings.base import Settings
 # Cache behaviours a distribution: 75 (adjustable), one of which is the error page's. CloudFront
 # developer guide, "Quotas".
 MAX_STATIC_PATHS: Final = 74
+# CloudFront developer guide, "Path pattern", and the length of API reference, CacheBehavior [M].
+_PATTERN: Final = re.compile(r"[A-Za-z0-9_.*$/~\"'@:+&?-]{1,255}")
 
 
 def _is_a_pattern(value: str) -> str:
+    if _PATTERN.fullmatch(value) is None:
+        raise ValueError(
+            f"{value!r} is no pattern that CloudFront takes: 255 characters at most, no spaces, "
+            "nothing beyond ASCII; write it as the browser asks, for example /theme/*"
+        )
     if not value.startswith("/") or value in ("/", "/*"):
         raise ValueError(
             f"{value!r} is no pattern of static paths; begin it with / and name a part of the "
@@ -33,7 +41,9 @@ class EdgeSettings(Settings):
     )
     default_root_object: str | None = Field(
         None,
-        pattern=r"^[^/]+$",
+        pattern=r"^[A-Za-z0-9_.*$~\"'-]+$",
+        max_length=255,
+        examples=["index.php"],
         description="What the bare address asks the application for: index.php with Moodle, else "
         "index.html.",
     )

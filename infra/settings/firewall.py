@@ -11,6 +11,8 @@ from infra.settings.base import RetentionDays, Settings, rule
 
 # WAF developer guide, "Rate-based rule high-level settings": the windows offered.
 WINDOW_SECONDS: Final = 300
+# WAF API reference, ByteMatchStatement, SearchString.
+MAX_SEARCH_BYTES: Final = 200
 # The rules of AWSManagedRulesCommonRuleSet. WAF developer guide, "Baseline rule groups", 2026-11.
 # WAF ignores any other name without a word (API reference, RuleActionOverride).
 COMMON_RULES: Final = (
@@ -71,6 +73,11 @@ def _begins_a_path(value: str) -> str:
         raise ValueError(
             f"{value!r} is no beginning of a path; write it with a leading /, and more than that "
             "alone"
+        )
+    if len(value.encode()) > MAX_SEARCH_BYTES:
+        raise ValueError(
+            f"{value!r} is longer than the {MAX_SEARCH_BYTES} bytes that AWS WAF compares; shorten "
+            "it"
         )
     return value
 

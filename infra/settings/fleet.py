@@ -132,9 +132,12 @@ class FleetSettings(Settings):
     @classmethod
     def _is_an_image(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(
-            r"ami-[0-9a-f]{8,17}|resolve:ssm:[\w./:-]+", value
+            r"ami-([0-9a-f]{8}|[0-9a-f]{17})|resolve:ssm:[\w./:-]+", value
         ):
-            raise ValueError("must be an image's id; write ami-... or resolve:ssm:PARAMETER")
+            raise ValueError(
+                "must be an image's id, ami- and 17 digits and letters a to f, or a parameter that "
+                "holds one; write one such as ami-0123456789abcdef0 or resolve:ssm:PARAMETER"
+            )
         return value
 
     @property

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from infra.settings.stack import StackSettings
 
 
+# Where everything is offered that there is.
+ANYWHERE: Final = "a Region that nobody knows"
+
+
 def unknown_hardware(settings: StackSettings) -> Iterator[Problem]:
     """Types and classes that the generated table does not have for the stack's Region."""
-    region = settings.region
+    region = settings.region_or(ANYWHERE)
     for key, fleet in settings.platform.fleets.items():
         yield from sound(_unknown_types(key, fleet, region))
     for check in (unknown_class, _unknown_version, _unknown_node_type):
@@ -35,7 +39,7 @@ def unknown_class(settings: StackSettings) -> Iterator[Problem]:
     """That the table does not have the database's class."""
     database = settings.platform.database
     if problem := instances.problem_with_database_class(
-        database.instance_class, database.engine, settings.region
+        database.instance_class, database.engine, settings.region_or(ANYWHERE)
     ):
         yield Problem(f"{PLATFORM}/database/instance_class", problem.what, problem.fix)
 
@@ -49,7 +53,9 @@ def _unknown_version(settings: StackSettings) -> Iterator[Problem]:
 def _unknown_node_type(settings: StackSettings) -> Iterator[Problem]:
     cache = settings.platform.cache
     if cache and (
-        problem := instances.problem_with_cache_node_type(cache.node_type, settings.region)
+        problem := instances.problem_with_cache_node_type(
+            cache.node_type, settings.region_or(ANYWHERE)
+        )
     ):
         yield Problem(f"{PLATFORM}/cache/node_type", problem.what, problem.fix)
 
@@ -96,7 +102,8 @@ def _arm_without_image(key: str, fleet: FleetSettings) -> Iterator[Problem]:
 
 def has_proxies(settings: StackSettings) -> bool:
     """Whether AWS has an RDS Proxy for the stack's database, in its Region."""
-    return settings.region not in REGIONS_WITHOUT_PROXY and settings.platform.database.has_proxies
+    region = settings.region_or(ANYWHERE)
+    return region not in REGIONS_WITHOUT_PROXY and settings.platform.database.has_proxies
 
 
 def _no_proxy_there(settings: StackSettings) -> Iterator[Problem]:

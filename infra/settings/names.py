@@ -21,6 +21,8 @@ DNS_KEY: Final = f"{PLATFORM}/dns/zone_id"
 # Where CloudFront looks for certificates. CloudFront developer guide, "Requirements for using
 # SSL/TLS certificates with CloudFront".
 EDGE_REGION: Final = "us-east-1"
+# ACM API reference, RequestCertificate, DomainName.
+MAX_FIRST_NAME: Final = 64
 
 
 def requested(settings: StackSettings) -> dict[str, str]:
@@ -31,7 +33,7 @@ def requested(settings: StackSettings) -> dict[str, str]:
 
 def _requested_for_site(settings: StackSettings) -> Iterator[tuple[str, str]]:
     if settings.platform.certificate_arn is None:
-        yield SITE_KEY, settings.region
+        yield SITE_KEY, settings.region_or("REGION")
 
 
 def _requested_for_edge(settings: StackSettings) -> Iterator[tuple[str, str]]:
@@ -52,6 +54,17 @@ def _uncertifiable(settings: StackSettings) -> Iterator[Problem]:
                 "distribution: there a wildcard is the whole first label",
                 "write *.example.org, or each name",
             )
+
+
+def _too_long_for_a_certificate(settings: StackSettings) -> Iterator[Problem]:
+    domain = settings.platform.domain
+    if len(domain) > MAX_FIRST_NAME and requested(settings):
+        yield Problem(
+            f"{PLATFORM}/domain",
+            f"{domain} has {len(domain)} characters, and the first name of a certificate that ACM "
+            f"makes {MAX_FIRST_NAME} at most",
+            "take a shorter domain and name this one in a tier's hosts, or give certificate_arn",
+        )
 
 
 def _outside_the_zone(settings: StackSettings) -> Iterator[Problem]:
@@ -142,6 +155,7 @@ def _place(arn: str) -> tuple[str, str]:
 
 CHECKS: Final = (
     _uncertifiable,
+    _too_long_for_a_certificate,
     _outside_the_zone,
     _unvalidated,
     _sites_of_another_region,

@@ -38,6 +38,7 @@ class ObservabilitySettings(Settings):
     monthly_limit_usd: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="What the whole AWS account may cost in a month, all stacks in it: told when "
         "80 % and 100 % are spent, and when the forecast passes it. Without it there is no budget "
         "alarm.",
@@ -75,6 +76,6 @@ class ObservabilitySettings(Settings):
     @field_validator("emails")
     @classmethod
     def _differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
+        if len({each.casefold() for each in value}) < len(value):
             raise ValueError("an address stands there twice; name each once")
         return value

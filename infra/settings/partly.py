@@ -26,11 +26,16 @@ def read_partly(model: type[Model], data: object, key: str) -> tuple[Model, list
 
     The errors come in the order of the model's settings.
     """
+    wrong = list(_switches_for_numbers(model, data))
+    problems = [_no_number("/".join(map(str, (key, *location)))) for location in wrong]
     try:
-        read, problems = model.model_validate(data, context=WITHOUT_RULES), list[Problem]()
+        read = model.model_validate(data, context=WITHOUT_RULES)
     except ValidationError as error:
-        problems = list(problems_in(model, error, key, data))
-        read = _with_holes(model, data, [detail["loc"] for detail in error.errors()])
+        problems += problems_in(model, error, key, data)
+        wrong += [detail["loc"] for detail in error.errors()]
+        read = None
+    if read is None or wrong:
+        read = _with_holes(model, data, wrong)
     problems += _against_rules(read, key)
     order = {f"{key}/{name}": number for number, name in enumerate(model.model_fields)}
 
@@ -39,6 +44,26 @@ def read_partly(model: type[Model], data: object, key: str) -> tuple[Model, list
         return order.get(part, len(order))
 
     return read, sorted(problems, key=place)
+
+
+def _switches_for_numbers(model: type[Settings], data: object) -> Iterator[Location]:
+    """Where YAML's `true`, `yes` or `on` stands for a number: pydantic would take it for 1."""
+    for key, value in cast("dict[str, object]", data).items() if isinstance(data, dict) else ():
+        annotation = model.model_fields[key].annotation if key in model.model_fields else None
+        if isinstance(value, bool) and {int, float} & {annotation, *get_args(annotation)}:
+            yield (key,)
+        for below in models_in(annotation):
+            if not issubclass(below, Settings) or not isinstance(value, dict):
+                continue
+            entries = cast("dict[str, object]", value)
+            inside = entries if get_origin(annotation) is dict else {None: value}
+            for name, entry in inside.items():
+                way = (key,) if name is None else (key, name)
+                yield from ((*way, *rest) for rest in _switches_for_numbers(below, entry))
+
+
+def _no_number(where: str) -> Problem:
+    return Problem(where, "must be a number, not true or false", "write a number")
 
 
 def _against_rules(settings: Settings, key: str) -> Iterator[Problem]:

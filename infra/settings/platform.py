@@ -10,7 +10,7 @@ from pydantic import Field
 from infra.settings.account import AccountSettings
 from infra.settings.backup import BackupSettings
 from infra.settings.balancer import BalancerSettings
-from infra.settings.base import HOST, Name, Settings, sound
+from infra.settings.base import HOST, MAX_HOST, Name, Settings, sound
 from infra.settings.cache import CacheSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.dns import DnsSettings
@@ -36,6 +36,7 @@ class PlatformSettings(Settings):
 
     domain: str = Field(
         pattern=HOST,
+        max_length=MAX_HOST,
         examples=["lms.example.org"],
         description="The site's name, which the certificate is for.",
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from infra import instances, paths, yaml_file
 from infra.errors import InputError, Problem, Problems, nearest
-from infra.settings.base import Settings
+from infra.settings.base import Settings, Unsound
 from infra.settings.between import problems_between_parts
 from infra.settings.partly import read_partly
 from infra.settings.platform import PLATFORM, PlatformSettings
@@ -19,6 +19,7 @@ _STACK_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # How Regions of China, the governments' and the sovereign clouds begin. AWS General Reference,
 # "Partitions".
 OTHER_PARTITIONS: Final = ("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
 _ACCOUNT_ID: Final = re.compile(r"\d{12}")
 
 
@@ -31,6 +32,13 @@ class StackSettings(Settings):
     season: str | None
     allowed_account_ids: tuple[str, ...]
     platform: PlatformSettings
+
+    def region_or(self, instead: str) -> str:
+        """The Region, or this where it is unsound: for what is told all the same."""
+        try:
+            return self.region
+        except Unsound:
+            return instead
 
     @property
     def season_file(self) -> Path | None:
@@ -167,7 +175,7 @@ def _problems_with_the_name(stack: str) -> list[Problem]:
 
 
 def _problems_with_the_season(season: object) -> list[Problem]:
-    if season is None or isinstance(season, str):
+    if season is None or (isinstance(season, str) and season):
         return []
     return [
         Problem(
@@ -199,7 +207,7 @@ def _problems_with_the_region(region: object, cloud: object) -> list[Problem]:
             )
         ]
     # On AWS the table may be older than the Region.
-    if cloud != "aws" and region not in instances.regions():
+    if (cloud != "aws" or not _REGION.fullmatch(region)) and region not in instances.regions():
         close = nearest(region, instances.regions())
         fix = f"did you mean {close!r}?" if close else "write one such as eu-north-1"
         return [Problem(key, f"{region!r} is no known Region", fix)]

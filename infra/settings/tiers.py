@@ -15,8 +15,11 @@ MAX_CONDITION_VALUES_PER_RULE: Final = 5
 # What a listener rule takes as host (letters alone after the last dot) and as path. ELB user guide,
 # "Condition types for listener rules"; a path that does not begin with a slash or a wildcard would
 # never match.
-_HOST: Final = re.compile(r"(?=.{1,128}$)([A-Za-z0-9*?-]+\.)+[A-Za-z]+")
+_LABEL: Final = r"(?!-)[A-Za-z0-9*?-]{1,63}(?<!-)"
+_HOST: Final = re.compile(rf"(?=.{{1,128}}$)({_LABEL}\.)+[A-Za-z]{{1,63}}")
 _PATH: Final = re.compile(r"(?=.{1,128}$)[/*?][A-Za-z0-9_.$/~\"'@:+&*?-]*")
+# What matches every path.
+_ALL_PATHS: Final = frozenset({"/*", "*"})
 # 0 or 30 to 900. ELB user guide, "Target group attributes", slow_start.duration_seconds.
 LEAST_SLOW_START_SECONDS: Final = 30
 
@@ -25,7 +28,8 @@ def _is_a_host(value: str) -> str:
     if _HOST.fullmatch(value) is None:
         raise ValueError(
             f"{value!r} is no host that a listener rule takes: letters, digits, hyphens and "
-            "wildcards, and after the last dot letters alone; write one such as "
+            "wildcards, at most 63 between dots, and after the last dot letters alone; write one "
+            "such as "
             "school.example.org, without scheme, port and path"
         )
     return value
@@ -64,7 +68,8 @@ class TierSettings(FleetSettings):
     port: int = Field(443, ge=1, le=65535, description="On which the instances serve.")
     health_path: str | None = Field(
         None,
-        pattern=r"^/",
+        pattern=r"^/[!-~]*$",
+        max_length=1024,  # ELB API reference, CreateTargetGroup, HealthCheckPath
         examples=["/health"],
         description="Answered without the database; the application's own where left out.",
     )
@@ -116,6 +121,21 @@ class TierSettings(FleetSettings):
                 f"hosts and paths together have {values} values; with takes_requests: false the "
                 f"rule needs one of the {most} that AWS allows for the header that names the tier; "
                 "use wildcards"
+            )
+
+    @rule()
+    def _says_nothing_twice(self) -> None:
+        values = [*(host.lower() for host in self.hosts), *self.paths]
+        for value in values:
+            if values.count(value) > 1:
+                raise ValueError(f"hosts and paths: {value} stands there twice; leave one out")
+
+    @rule()
+    def _leaves_something(self) -> None:
+        if not self.hosts and (all_of_them := sorted(_ALL_PATHS & set(self.paths))):
+            raise ValueError(
+                f"paths: {all_of_them[0]} is every request, so that no other tier would get one; "
+                "name hosts as well, or leave hosts and paths out of the tier that takes the rest"
             )
 
     @rule()

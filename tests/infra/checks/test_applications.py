@@ -64,3 +64,21 @@ def test_a_moodle_too_new_for_auroras_mysql_is_refused(
 def test_two_versions_on_one_database_are_told() -> None:
     (warning,) = judged(**SOUND | {"workers": of_version("4.5.7")}).warnings
     assert "4.5.7 (workers), 4.5.8 (tiers/web)" in warning
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        ("lms.example.org", False),
+        ("a.schools.example.org", False),
+        ("lms.example.net", True),
+        ("schools.example.org", True),
+    ],
+)
+def test_a_moodle_that_sends_everybody_elsewhere_is_refused(host: str, *, refused: bool) -> None:
+    moodle = {"application": MOODLE["application"] | {"host": host}}
+    tiers = {"web": moodle, "schools": {"hosts": ["*.schools.example.org"]}}
+    found = judged(**SOUND | {"tiers": tiers}).problems
+    assert [problem.where for problem in found] == (
+        ["firstbell:platform/tiers/web/application/host"] * refused
+    )

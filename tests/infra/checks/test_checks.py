@@ -76,6 +76,15 @@ def test_a_proxy_needs_no_check_and_a_stated_max_connections_is_believed() -> No
     assert "takes 2,549" in the_problem(tiers=tier, database={"max_connections": 2549})[1]
 
 
+def test_a_proxy_is_not_proposed_where_there_is_none() -> None:
+    tier = {"web": {"max": 200}}
+    _, text = the_problem(tiers=tier)
+    assert "or write firstbell:platform/database/proxy: true" in text
+    _, text = the_problem(tiers=tier, database={"version": "18"})
+    assert "proxy: true" not in text
+    assert "or take a larger firstbell:platform/database/instance_class" in text
+
+
 def test_the_connections_of_all_tiers_add_up() -> None:
     tiers = {"web": {"max": 60}, "api": {"max": 70, "paths": ["/api/*"]}}
     where, text = the_problem(tiers=tiers)
@@ -94,9 +103,10 @@ def test_itslearning_needs_the_class_it_has() -> None:
 
 
 def test_a_class_of_unknown_memory_is_only_worth_a_warning() -> None:
-    found = findings(database={"instance_class": "db.serverless"})
+    found = findings({"aws:region": "us-east-1"}, database={"instance_class": "db.x2g.large"})
     assert found.problems == ()
-    assert any("db.serverless is not known" in text for text in found.warnings)
+    (text,) = [text for text in found.warnings if "db.x2g.large is not known" in text]
+    assert "write firstbell:platform/database/max_connections" in text
 
 
 IDLE = {"workers_per_instance": 1, "connections_per_worker": 0}
@@ -272,6 +282,24 @@ def test_proxy_cache_and_mount_targets_share_the_data_subnets() -> None:
     database |= {"instance_class": "db.r6g.4xlarge"}
     (larger,) = findings(**small, database=database).problems
     assert "17 for RDS Proxy, 25 for each of its DB instances" in str(larger)
+
+
+def test_the_largest_block_is_not_told_to_be_larger() -> None:
+    tiers = {"web": {"max": 12_000} | IDLE}
+    more = {"targets_per_load_balancer": 20_000, "targets_per_target_group": 20_000}
+    where, text = the_problem(tiers=tiers, quotas=more | {"standard_vcpus": 100_000})
+    assert where == "firstbell:platform/network/cidr"
+    assert (
+        "(lower what the tiers may grow to; no quota helps, and AWS takes no larger block)" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("cidr", "warned"), [("8.8.0.0/16", 1), ("10.8.0.0/16", 0), ("100.64.0.0/16", 0)]
+)
+def test_a_block_of_somebody_on_the_internet_is_worth_a_warning(cidr: str, warned: int) -> None:
+    found = findings(network={"cidr": cidr}).warnings
+    assert len([text for text in found if "belongs to somebody on the internet" in text]) == warned
 
 
 def test_each_tier_takes_a_rule_of_the_databases_security_group() -> None:

@@ -15,9 +15,10 @@ from infra.checks import examine
 from infra.errors import Problem, Problems
 from infra.settings.stack import UnsoundStack, from_config
 
+PLATFORM: Final = "firstbell:platform"
 SOUND: Final[Mapping[str, Any]] = {
     "aws:region": "eu-north-1",
-    "firstbell:platform": {
+    PLATFORM: {
         "domain": "lms.example.org",
         "dns": {"zone": "example.org", "zone_id": "Z0123456789"},
         "tiers": {"web": {"max": 20}, "api": {"paths": ["/api/*"]}, "own": {"paths": ["/own/*"]}},
@@ -30,9 +31,18 @@ SOUND: Final[Mapping[str, Any]] = {
 }
 IDLE = {"connections_per_worker": 0, "workers_per_instance": 1}
 
-# Each mistake, what is written for it below `firstbell:platform`, and by key what is said of it.
+# Each mistake, what is written for it (below `firstbell:platform`, where no namespace stands), and
+# by key what is said of it.
 MISTAKES: Final[Mapping[str, tuple[dict[str, Any], dict[str, str]]]] = {
     "an unknown key": ({"tiers": {"own": {"mni": 2}}}, {"tiers/own/mni": "did you mean 'min'?"}),
+    "a Region that is none": (
+        {"aws:region": "Stockholm"},
+        {"aws:region": "'Stockholm' is no known Region"},
+    ),
+    "a season that is no path": (
+        {"firstbell:season": ["autumn"]},
+        {"firstbell:season": "must be a path relative to stacks/"},
+    ),
     "an unknown part": ({"acount": {}}, {"acount": "did you mean 'account'?"}),
     "an unknown type": (
         {"workers": {"instance_types": ["m7i.lrage"]}},
@@ -132,7 +142,8 @@ def told(names: Collection[str]) -> list[Problem]:
     """What is said of a file with these mistakes."""
     config = dict(SOUND)
     for name in names:
-        config = merged(config, {"firstbell:platform": MISTAKES[name][0]})
+        written = MISTAKES[name][0]
+        config = merged(config, written if ":" in next(iter(written)) else {PLATFORM: written})
     try:
         examine(from_config("tiny-stack", config, source="a test")).refuse()
     except UnsoundStack as error:
@@ -148,7 +159,7 @@ def expected(names: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
         for key, said in MISTAKES[name][1].items():
-            found.setdefault(f"firstbell:platform/{key}", []).append(said)
+            found.setdefault(key if ":" in key else f"{PLATFORM}/{key}", []).append(said)
     return found
 
 
@@ -184,8 +195,8 @@ def test_however_many_there_are_all_are_told(names: set[str]) -> None:
 
 def test_what_was_meant_for_another_key_is_not_taken_for_left_out() -> None:
     """Or it would be said of the default what nobody wrote."""
-    config = merged(SOUND, {"firstbell:platform": {"netwrok": {"nat": "single"}}})
-    quota = {"firstbell:platform": {"quotas": {"elastic_ips": 1}}}
+    config = merged(SOUND, {PLATFORM: {"netwrok": {"nat": "single"}}})
+    quota = {PLATFORM: {"quotas": {"elastic_ips": 1}}}
     with pytest.raises(UnsoundStack) as caught:
         from_config("tiny", merged(config, quota), source="a test")
     (unknown,) = examine(caught.value).problems

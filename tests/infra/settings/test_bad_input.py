@@ -200,6 +200,166 @@ def problems(write_stack: WriteStack, **platform: Any) -> list[Problem]:
             "not 'Teaching & Co'",
             "write one such as platform-team",
         ),
+        *(
+            ({"tiers": {"web": {key: True}}}, f"tiers/web/{key}", "true or false", "write a number")
+            for key in ("min", "max", "boot_minutes")
+        ),
+        (
+            {"workers": {"jobs": {"imports": {"max": True}}}},
+            "workers/jobs/imports/max",
+            "must be a number, not true or false",
+            "write a number",
+        ),
+        ({"cache": None, "backup": None}, "backup", "has no value", "or leave the key out"),
+        ({"tiers": {"web": {"drain_seconds": None}}}, "tiers/web/drain_seconds", "no value", "one"),
+        ({"tiers": {"web": {"max": float("inf")}}}, "tiers/web/max", "not inf", "that has an end"),
+        ({"tiers": {1: {}}}, "tiers/1", "a name must be a text, not 1", "write it in quotes"),
+        ({"tiers": {None: {}}}, "tiers/None", "a name must be a text", "write it in quotes"),
+        ({"tiers": {"web-": {}}}, "tiers/web-", "not 'web-'", "write it in that form"),
+        (
+            {"tiers": {"web": {"application": {}}}},
+            "tiers/web/application/kind",
+            "is missing",
+            "write one of generic, moodle",
+        ),
+        (
+            {"tiers": {"web": {"application": ["moodle"]}}},
+            "tiers/web/application",
+            "must be a mapping",
+            "write the keys below it",
+        ),
+        (
+            {"tiers": {"web": {"protocol": "https"}}},
+            "tiers/web/protocol",
+            "not 'https'",
+            "did you mean 'HTTPS'?",
+        ),
+        (
+            {"tiers": {"web": {"instance_types": ["M7i.Large"]}}},
+            "tiers/web/instance_types",
+            "'M7i.Large' is no known instance type",
+            "did you mean 'm7i.large'?",
+        ),
+        *(
+            (
+                {"tiers": {"web": {}, "a": tier}},
+                "tiers/a",
+                f"{value} stands there twice",
+                "leave one out",
+            )
+            for tier, value in (
+                ({"hosts": ["a.example.org", "A.example.org"]}, "a.example.org"),
+                ({"paths": ["/a", "/a"]}, "/a"),
+            )
+        ),
+        *(
+            (
+                {"tiers": {"web": {}, "a": {"paths": ["/a", path]}}},
+                "tiers/a",
+                f"{path} is every request",
+                "name hosts as well",
+            )
+            for path in ("/*", "*")
+        ),
+        *(
+            (
+                {"tiers": {"web": {"health_path": path}}},
+                "tiers/web/health_path",
+                "not '/",
+                "write one such as /health" if len(path) < 9 else "shorten it",
+            )
+            for path in ("/a b", "/hëalth", "/" + 1024 * "a")
+        ),
+        (
+            {"tiers": {"web": {"image": "ami-012345678"}}},
+            "tiers/web/image",
+            "17 digits and letters a to f",
+            "write one such as ami-0123456789abcdef0",
+        ),
+        (
+            {"domain": f"{'a.' * 130}org"},
+            "domain",
+            "at most 253 characters",
+            "shorten it",
+        ),
+        (
+            {"domain": f"{'a' * 64}.org"},
+            "domain",
+            "not 'aaaa",
+            "write one such as lms.example.org",
+        ),
+        (
+            {"domain": f"{'a' * 53}.example.org"},
+            "domain",
+            "has 65 characters, and the first name of a certificate",
+            "give certificate_arn",
+        ),
+        *(
+            (
+                {"edge": {"static_paths": [path]}},
+                "edge/static_paths",
+                "is no pattern that CloudFront takes",
+                "/theme/*",
+            )
+            for path in ("/a b", "/é", "/" + 255 * "a")
+        ),
+        (
+            {"edge": {"default_root_object": "the index.html"}},
+            "edge/default_root_object",
+            "not 'the index.html'",
+            "write one such as index.php",
+        ),
+        (
+            {"firewall": {"unchallenged_paths": ["/" + 200 * "a"]}},
+            "firewall/unchallenged_paths",
+            "longer than the 200 bytes",
+            "shorten it",
+        ),
+        *(
+            (
+                {"database": {"engine": engine, key: word}},
+                "database",
+                f"{key} {word!r} is a",
+                "choose another",
+            )
+            for engine, key, word in (
+                ("aurora-postgresql", "name", "postgres"),
+                ("aurora-postgresql", "name", "order"),
+                ("aurora-postgresql", "admin_user", "user"),
+                ("aurora-mysql", "name", "mysql"),
+                ("aurora-mysql", "admin_user", "schema"),
+            )
+        ),
+        (
+            {"database": {"engine": "aurora-mysql", "admin_user": "a" * 17}},
+            "database",
+            "has 17 characters, and aurora-mysql takes 16",
+            "shorten it",
+        ),
+        (
+            {"database": {"parameters": {"work mem": "1"}}},
+            "database",
+            "'work mem' is no name of a parameter",
+            "rds.logical_replication",
+        ),
+        (
+            {"database": {"instance_class": "db.serverless"}},
+            "database",
+            "scales by itself within bounds that firstbell has no setting for",
+            "db.r6g.large",
+        ),
+        (
+            {"observability": {"emails": ["ops@example.org", "OPS@example.org"]}},
+            "observability/emails",
+            "an address stands there twice",
+            "name each once",
+        ),
+        (
+            {"observability": {"monthly_limit_usd": float("inf")}},
+            "observability/monthly_limit_usd",
+            "not inf",
+            "write a number that has an end",
+        ),
         ({"database": {"proxy": "maybe"}}, "database/proxy", "not 'maybe'", "write true or false"),
         (
             {"network": {"nat": "singel"}},
@@ -244,6 +404,38 @@ def test_what_is_wrong_between_parts_is_told_beside_what_is_wrong_in_one(
         "tiers/web",
         "workers/jobs/cache",
     ]
+
+
+def test_names_and_words_that_are_just_right_are_taken(write_stack: WriteStack) -> None:
+    """The twins of what is refused above."""
+    platform = {
+        "domain": f"{'a' * 52}.example.org",
+        "tiers": {
+            "web": {"health_path": "/" + 1023 * "a", "image": "ami-01234567"},
+            "all-of-one": {"hosts": ["a.example.org"], "paths": ["/*"], "min": "2"},
+        },
+        "edge": {"static_paths": ["/" + 254 * "a"]},
+        "firewall": {"unchallenged_paths": ["/" + 199 * "a"]},
+        "database": {"engine": "aurora-mysql", "admin_user": "a" * 16, "name": "orders"},
+    }
+    write_stack(**{"firstbell:platform": platform})
+    assert read_stack("tiny").platform.tiers["all-of-one"].min == 2
+
+
+def test_a_key_that_is_no_text_is_told(write_stack: WriteStack) -> None:
+    """YAML takes a bare number or `on` for something else."""
+    write_stack(**{"firstbell:platform": {"domain": "lms.example.org", 1: 2, True: {}}})
+    with pytest.raises(Problems) as caught:
+        read_stack("tiny")
+    assert {problem.fix for problem in caught.value.problems} == {
+        "write it in quotes, or take it out"
+    }
+
+
+def test_what_is_very_long_is_shown_in_part(write_stack: WriteStack) -> None:
+    (found,) = problems(write_stack, owner="a" * 3000)
+    assert len(found.what) < 250
+    assert "(3,002 characters)" in found.what
 
 
 def test_an_unknown_cloud_does_not_make_anything_else_missing(write_stack: WriteStack) -> None:

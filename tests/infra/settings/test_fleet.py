@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import shake_256
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,32 @@ def test_a_wrong_setting_of_a_tier_is_told(
     (stacks / "notes.txt").write_text("call the caretaker\n")
     (found,) = problems(write_stack, tiers={"web": web})
     assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"#cloud-config\n# \xe9cole\n", "a character in line 2 that is not in UTF-8 (save it in"),
+        (b"#!/bin/sh\r\necho\r\n", "has Windows' line ends, with which no script runs"),
+        (b"#cloud-config\nruncmd: [a\n", "is no valid YAML in line 3, and cloud-init would ignore"),
+        (b"#cloud-config\n- a\n", "is no mapping of cloud-init's keys"),
+        (b"#!/bin/sh\n# " + shake_256().hexdigest(15_000).encode(), "14,336 are left"),
+        (b"#!/bin/sh\n# " + shake_256().hexdigest(12_000).encode(), None),
+        (b"#cloud-config\nruncmd: [a]\n", None),
+        (b"#cloud-config\n", None),
+    ],
+)
+def test_a_cloud_init_file_that_no_instance_could_use_is_told_before_there_is_one(
+    write_stack: WriteStack, stacks: Path, content: bytes, complaint: str | None
+) -> None:
+    (stacks / "node").write_bytes(content)
+    web = {"application": {"kind": "generic", "cloud_init": "node"}}
+    if complaint is not None:
+        (found,) = problems(write_stack, tiers={"web": web})
+        assert complaint in found
+        return
+    write_stack(**{"firstbell:platform": {"domain": "lms.example.org", "tiers": {"web": web}}})
+    read_stack("tiny")
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ def test_a_file_that_is_no_yaml_is_named(stacks: Path) -> None:
     ("config", "expected"),
     [
         ({"aws:region": ["eu-north-1"]}, "aws:region: must be a Region's name, not ['eu-north-1']"),
+        ({"firstbell:season": ""}, "firstbell:season: must be a path relative to stacks/, not ''"),
         ({"firstbell:season": ["a"]}, "firstbell:season: must be a path relative to stacks/"),
         ({PLATFORM: None}, "firstbell:platform: is missing (add it)"),
         ({PLATFORM: "x"}, "firstbell:platform: must be a mapping of keys to values, not 'x'"),
@@ -187,6 +188,20 @@ def test_a_value_of_the_wrong_shape_is_named(
 ) -> None:
     (problem,) = problems(write_stack, **config)
     assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize("region", ["Stockholm", "eu-north-1a", "EU-NORTH-1"])
+def test_what_has_not_the_form_of_a_region_is_none_on_aws_either(
+    write_stack: WriteStack, region: str
+) -> None:
+    """And hides nothing that is missing besides."""
+    on_aws = {"firstbell:cloud": "aws", "aws:allowedAccountIds": ["111122223333"]}
+    found = problems(write_stack, **on_aws, **{"aws:region": region}, **platform())
+    assert found[0].startswith(f"aws:region: {region!r} is no known Region")
+    assert [text.split(": ")[0] for text in found[1:]] == [
+        "firstbell:platform/certificate_arn",
+        "firstbell:platform/tiers/web/image",
+    ]
 
 
 @pytest.mark.parametrize("accounts", [111122223333, "111122223333", [111122223333], ["1111"]])
