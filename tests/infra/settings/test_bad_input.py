@@ -424,7 +424,7 @@ def test_names_and_words_that_are_just_right_are_taken(write_stack: WriteStack) 
 
 def test_a_key_that_is_no_text_is_told(write_stack: WriteStack) -> None:
     """YAML takes a bare number or `on` for something else."""
-    write_stack(**{"firstbell:platform": {"domain": "lms.example.org", 1: 2, True: {}}})
+    write_stack(**{"firstbell:platform": {"domain": "lms.example.org", 2: 2, True: {}}})
     with pytest.raises(Problems) as caught:
         read_stack("tiny")
     assert {problem.fix for problem in caught.value.problems} == {
