@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from cli.localcloud import files
 from cli.localcloud.endpoint import ENVIRONMENT_PREFIX, check_config, check_environment
-from cli.localcloud.server import ACCESS_KEY, LOOPBACK, SECRET_KEY, LocalCloud
+from cli.localcloud.server import LOOPBACK, LocalCloud
+from cli.localcloud.sessions import ACCESS_KEY, SECRET_KEY
 from infra import paths
 from infra.errors import FirstbellError, InputError, nearest
 from infra.settings.stack import stack_file, stack_names

@@ -30,14 +30,13 @@ from urllib.parse import urlsplit
 import filelock
 import psutil
 
-from cli.localcloud import clock, files
+from cli.localcloud import clock, files, sessions
 from cli.localcloud.endpoint import IDENTITY_PATH, check_environment
+from cli.localcloud.sessions import ACCESS_KEY
 from infra import paths
 from infra.errors import FirstbellError, InputError
 
 LOOPBACK: Final = "127.0.0.1"
-ACCESS_KEY: Final = "LOCALCLOUD0000000000"
-SECRET_KEY: Final = "local-cloud-only"  # noqa: S105 (no secret: moto takes any)
 # Measured: 0.8 s on 2 idle cores; the rest is for a busy machine.
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
@@ -439,25 +438,4 @@ def _client(endpoint: str, service: str, region: str) -> Any:
 
     # Loopback needs neither a proxy nor patience.
     config = Config(proxies={}, retries={"max_attempts": 1}, connect_timeout=5, read_timeout=60)
-    return _session(region).client(service, endpoint_url=endpoint, config=config)
-
-
-@functools.cache
-def _session(region: str) -> Any:
-    """A session that sees no profile, no file and no variable of the user's."""
-    import boto3
-    import botocore.session
-
-    plain: Any = botocore.session.Session(
-        session_vars={
-            "profile": (None, [], None, None),
-            "config_file": (None, None, "/dev/null", None),
-            "credentials_file": (None, None, "/dev/null", None),
-        }
-    )
-    return boto3.session.Session(
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        region_name=region,
-        botocore_session=plain,
-    )
+    return sessions.client(service, region, endpoint, config)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import boto3
 import botocore.config
 import botocore.exceptions
 import botocore.parsers
 
+from cli.localcloud import sessions
 from cli.localcloud.endpoint import keep_host
 from cli.localcloud.provider import rules
 from cli.localcloud.provider.validate import violations
@@ -60,12 +60,6 @@ class Cloud:
         self.region = region
         self.partition = "aws"
         self._endpoint = endpoint
-        # Any, since the stubs know clients by literal names only.
-        self._session: Any = boto3.session.Session(
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 (a dummy: moto takes any)
-            region_name=region,
-        )
         self._clients: dict[str, Any] = {}
         self._memory: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -74,9 +68,10 @@ class Cloud:
         """The service's client, made at its first use: loading a model costs up to 0.2 s."""
         with self._lock:
             if service not in self._clients:
-                client = self._session.client(
+                client = sessions.client(
                     service,
-                    endpoint_url=self._endpoint,
+                    self.region,
+                    self._endpoint,
                     config=botocore.config.Config(
                         max_pool_connections=CONNECTIONS,
                         # Nothing throttles here; a dead server should be told of at once.

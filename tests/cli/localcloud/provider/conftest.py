@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import uuid
@@ -10,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from pulumi import automation
 
 from cli.engine import find_or_build
-from cli.localcloud import server
+from cli.localcloud import server, sessions
 from cli.program import settled
 
 REGION = "eu-north-1"
@@ -30,15 +30,12 @@ class Moto:
     endpoint: str
 
     def client(self, service: str, region: str | None = None) -> Any:
-        # Any, since the stubs know clients by literal names only.
-        session: Any = boto3.session.Session()
-        return session.client(
-            service,
-            region_name=region or REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
+        return _client(self.endpoint, service, region or REGION)
+
+
+@functools.cache
+def _client(endpoint: str, service: str, region: str) -> Any:
+    return sessions.client(service, region, endpoint)
 
 
 @pytest.fixture(scope="session")
