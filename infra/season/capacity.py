@@ -133,11 +133,8 @@ def needs(
     for name, target in season.capacity.items():
         if not target.from_demand:
             continue
-        unknown = sorted(set(target.markets or ()) - known)
-        for market in unknown:
-            problems.append(Problem(f"capacity/{name}/markets", f"there is no market {market!r}"))
         bounds = bounds_of(name, target, given.get(name), problems)
-        if bounds is None or unknown:
+        if bounds is None or not known.issuperset(target.markets or ()):
             continue
         rate = demand_of(season, name, forecast)
         units = units_for(target, rate, bounds.min)
@@ -306,15 +303,6 @@ def cap_problems(
     cap = season.limits.instances
     if cap is None:
         return
-    for name in sorted(set(cap.targets) - set(season.capacity)):
-        close = nearest(name, season.capacity)
-        problems.append(
-            Problem(
-                "limits/instances/targets",
-                f"there is no target {name!r}",
-                f"did you mean {close!r}?" if close else f"known are {', '.join(season.capacity)}",
-            )
-        )
     together = [floor_of[name] for name in cap.targets if name in floor_of]
     if together and (total := np.sum(together, axis=0)).max() > cap.max:
         when = moment_of(grid.start + int(total.argmax())).astimezone(grid.zone)

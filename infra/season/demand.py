@@ -90,9 +90,8 @@ def forecast(
         }
     for index, burst in enumerate(season.demand.bursts):
         where = f"demand/bursts/{burst.name or index + 1}"
-        if burst.market is not None and burst.market not in by_market:
-            problems.append(Problem(f"{where}/market", f"there is no market {burst.market!r}"))
-        elif not starts.get(burst.name) and not _ever(season, burst, kinds):
+        known = burst.market is None or burst.market in by_market
+        if known and not starts.get(burst.name) and not _ever(season, burst, kinds):
             problems.append(_never(where, season, burst))
     return Forecast(
         by_market,
@@ -147,12 +146,9 @@ def _from_history(
     found: dict[str, dict[str, Floats]] = {}
     notes: list[str] = []
     markets = {market.name: market for market in season.markets}
-    for index, item in enumerate(season.demand.history):
+    for item in season.demand.history:
         if item.market is not None and item.market not in markets:
-            problems.append(
-                Problem(f"demand/history/{index + 1}/market", f"there is no market {item.market!r}")
-            )
-            continue
+            continue  # told with the other unknown names
         market = markets[item.market] if item.market else season.markets[0]
         try:
             profiles, labels = learnt_from(season, item, kinds, cache=cache)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -155,10 +155,11 @@ def prepare(
     grid = Grid(season.zone, start or season.horizon.from_, end or season.horizon.to)
     _check_horizon(season, grid, problems)
     kinds = _kinds(season, grid, problems)
+    names = list(_unknown_names(season))
     if problems:
-        raise Problems(str(season.path), problems)
+        raise Problems(str(season.path), [*problems, *names])
+    problems += names
     seen = Grid(season.zone, grid.first, min(grid.last + DAY, season.horizon.to))
-    _check_limits(season, problems)
     demand = forecast(season, kinds, seen, problems, cache=cache)
     found = needs(season, demand, seen, dict(bounds or {}), problems)
     if problems:
@@ -189,18 +190,32 @@ def _check_horizon(season: Season, grid: Grid, problems: list[Problem]) -> None:
             )
 
 
-def _check_limits(season: Season, problems: list[Problem]) -> None:
-    for name in season.limits.actions:
-        if name not in season.capacity:
-            close = nearest(name, season.capacity)
-            known = f"known are {', '.join(season.capacity)}"
-            problems.append(
-                Problem(
-                    f"limits/actions/{name}",
-                    f"there is no target {name!r}",
-                    f"did you mean {close!r}?" if close else known,
-                )
-            )
+def _unknown_names(season: Season) -> Iterator[Problem]:
+    """Targets and markets that something names and nothing is."""
+    markets, limits_ = [market.name for market in season.markets], season.limits
+    for name in limits_.actions:
+        yield from _unknown(f"limits/actions/{name}", "target", name, season.capacity)
+    for name in limits_.instances.targets if limits_.instances else ():
+        yield from _unknown("limits/instances/targets", "target", name, season.capacity)
+    for name, target in season.capacity.items():
+        for market in target.markets or ():
+            yield from _unknown(f"capacity/{name}/markets", "market", market, markets)
+        for other in target.against:
+            yield from _unknown(f"capacity/{name}/against", "target", other, season.capacity)
+    for burst in season.demand.bursts:
+        if burst.market is not None:
+            where = f"demand/bursts/{burst.name}/market"
+            yield from _unknown(where, "market", burst.market, markets)
+    for number, item in enumerate(season.demand.history, start=1):
+        if item.market is not None:
+            yield from _unknown(f"demand/history/{number}/market", "market", item.market, markets)
+
+
+def _unknown(where: str, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
+    if name not in known:
+        close = nearest(name, known)
+        fix = f"did you mean {close!r}?" if close else f"known are {', '.join(known)}"
+        yield Problem(where, f"there is no {what} {name!r}", fix)
 
 
 def _kinds(season: Season, grid: Grid, problems: list[Problem]) -> dict[str, Kinds]:

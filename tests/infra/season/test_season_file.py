@@ -110,13 +110,30 @@ def test_a_burst_outside_the_horizon_is_refused(small: Season, write: Write) -> 
     ]
 
 
-def test_actions_declared_elsewhere_for_an_unknown_target_are_refused(
+def test_every_name_that_nothing_has_is_told_at_once_and_beside_what_is_too_much(
     small: Season, write: Write
 ) -> None:
-    small["limits"] = {"actions": {"wep": 3}}
-    assert problems(write(small)) == [
-        "limits/actions/wep: there is no target 'wep' (did you mean 'web'?)"
-    ]
+    market = small["markets"][0]["name"]
+    small["limits"] = {"actions": {"wep": 3}, "instances": {"max": 9, "targets": ["web", "wbe"]}}
+    small["capacity"]["web"] |= {"max": 2}
+    small["capacity"]["staging"] = small["capacity"]["web"] | {"against": ["weeb"], "units": 1}
+    small["capacity"]["north"] = small["capacity"]["web"] | {"markets": ["norway"], "max": 900}
+    small["demand"]["bursts"][0] |= {"market": market[:-1]}
+    small["demand"]["history"] = [{"file": "nowhere.csv", "market": "norway"}]
+    found = problems(write(small))
+    known = f"known are {market}"
+    for said in (
+        "limits/actions/wep: there is no target 'wep' (did you mean 'web'?)",
+        "limits/instances/targets: there is no target 'wbe' (did you mean 'web'?)",
+        "capacity/staging/against: there is no target 'weeb' (did you mean 'web'?)",
+        f"capacity/north/markets: there is no market 'norway' ({known})",
+        f"demand/bursts/first bell/market: there is no market {market[:-1]!r} "
+        f"(did you mean {market!r}?)",
+        f"demand/history/1/market: there is no market 'norway' ({known})",
+    ):
+        assert said in found
+    assert any(problem.startswith("capacity/web/max: ") for problem in found)
+    assert len(found) == 7
 
 
 @pytest.mark.parametrize(
