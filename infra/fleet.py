@@ -136,7 +136,6 @@ class Fleet:
             image_id=settings.image_id,
             instance_type=settings.instance_types[0],
             update_default_version=True,
-            ebs_optimized="true",
             iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(name=profile.name),
             metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
                 http_endpoint="enabled",

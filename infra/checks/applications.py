@@ -13,6 +13,8 @@ from infra.settings.platform import PlatformSettings
 
 # From this release on Moodle asks for MySQL 8.4 or newer. Moodle 5.0, admin/environment.xml.
 NEEDS_MYSQL_8_4 = (5, 0)
+# From this release on Moodle's session handler speaks to clusters. Moodle, config-dist.php [M].
+KNOWS_CLUSTERS = (4, 5)
 
 
 def check(subject: Subject) -> Findings:
@@ -49,7 +51,15 @@ def _too_old(
 ) -> Iterator[Problem]:
     database = platform.database
     too_old = database.engine == "aurora-mysql" and _numbers(database.major_version) < (8, 4)
+    sharded = platform.cache is not None and platform.cache.cluster_mode
     for key, moodle in nodes.items():
+        if sharded and _numbers(moodle.version)[:2] < KNOWS_CLUSTERS:
+            yield Problem(
+                f"{PLATFORM}/{key}/application/version",
+                f"Moodle {moodle.version} keeps sessions in a single server, and the cache is a "
+                f"cluster ({PLATFORM}/cache/cluster_mode): most people could not sign in",
+                "take a version 4.5 or newer, or write cluster_mode: false",
+            )
         if too_old and _numbers(moodle.version)[:2] >= NEEDS_MYSQL_8_4:
             yield Problem(
                 f"{PLATFORM}/{key}/application/version",

@@ -17,6 +17,8 @@ def test_a_tier_is_safe_without_a_setting(record: Record) -> None:
     recorded = record()
     template = recorded.of_type(TEMPLATE)["tiny-web"]
     assert template["metadataOptions"]["httpTokens"] == "required"
+    # T2 has it not, and AWS launches none that asks for it; where it is free it is on by itself.
+    assert "ebsOptimized" not in template
     (volume,) = template["blockDeviceMappings"]
     assert (volume["ebs"]["encrypted"], volume["ebs"]["volumeType"]) == ("true", "gp3")
     (interface,) = template["networkInterfaces"]

@@ -101,6 +101,16 @@ class Node:
         return _DRIVER[self.environment["DATABASE_ENGINE"]]
 
     @property
+    def session_hosts(self) -> str:
+        """The cache as Moodle's session handler takes it: several hosts are a cluster, each with
+        its port; one is a single server, which of a cluster's keys would know only its own. A
+        cluster has one endpoint, which therefore stands there twice."""
+        endpoint = self.environment["CACHE_ENDPOINT"]
+        if self.environment.get("CACHE_CLUSTER_MODE") != str(True):
+            return endpoint
+        return ",".join([f"{endpoint}:{self.environment['CACHE_PORT']}"] * 2)
+
+    @property
     def packages(self) -> list[str]:
         database = "php8.2-pgsql" if self.driver == "pgsql" else "php8.2-mysql"
         web = ["nginx-light", "php8.2-fpm"] if self.role == "web" else []

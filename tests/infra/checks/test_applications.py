@@ -42,6 +42,18 @@ def test_a_moodle_whose_cron_runs_nowhere_is_told() -> None:
     assert judged(**SOUND | {"workers": imports}).warnings == ()
 
 
+@pytest.mark.parametrize(("version", "refused"), [("4.4.12", True), ("4.5", False)])
+def test_a_moodle_too_old_for_a_cache_in_cluster_mode_is_refused(
+    version: str, *, refused: bool
+) -> None:
+    moodle = of_version(version)
+    stack = SOUND | {"tiers": {"web": moodle}, "workers": moodle, "cache": {"cluster_mode": True}}
+    found = [problem.where for problem in judged(**stack).problems]
+    keys = ("tiers/web", "workers") if refused else ()
+    assert found == [f"firstbell:platform/{key}/application/version" for key in keys]
+    assert judged(**stack | {"cache": {}}).problems == ()
+
+
 @pytest.mark.parametrize(
     ("version", "engine", "refused"),
     [
