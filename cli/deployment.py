@@ -139,7 +139,7 @@ def refuse(stack: OpenStack, found: Previewed, allow_data_replacement: Sequence[
     Raises:
         Violations: a control fails; what is wrong besides is among them.
         Problems: data would be lost, or AWS forbids the change.
-        InputError: a name was allowed of which nothing would lose data.
+        InputError: a name was allowed of which nothing would lose data, or several things.
     """
     try:
         lifecycle.refuse(found.effects, found.outcome, allow_data_replacement, stack.resources)
@@ -173,7 +173,8 @@ def up(
     if stack.local is not None:
         server.remember_generation(stack.name, stack.local.generation)
     if allow_data_replacement:
-        protection.clear(stack, progress, allow_data_replacement)
+        going = lifecycle.allowed_urns(planned.effects, allow_data_replacement)
+        protection.clear(stack, progress, going)
     outcome = planned.outcome
     if not outcome.nothing:
         _make_room(stack, season, progress)

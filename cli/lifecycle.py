@@ -7,6 +7,8 @@ take data away is refused unless it was named. Functions of the engine's outcome
 from __future__ import annotations
 
 import re
+import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -78,10 +80,16 @@ _REMOVING: Final = frozenset({"delete"})
 class Effect:
     """What happens to one resource, in words; `loses` says which data goes with it."""
 
+    urn: str
     name: str
     type: str
     words: str
     loses: str | None = None
+
+    @property
+    def handles(self) -> tuple[str, str, str]:
+        """What a person may call it, shortest first; the last is never another's."""
+        return self.name, f"{self.type}::{self.name}", self.urn
 
     def to_json(self) -> dict[str, object]:
         return {"name": self.name, "type": self.type, "what": self.words, "loses": self.loses}
@@ -111,13 +119,12 @@ def _effect(change: Change, *, rolling: bool, first_cdn: bool) -> Effect | None:
     if change.operation in _REPLACING:
         keys = ", ".join(sorted(p.path for p in change.properties if "replace" in p.kind))
         words = "replaced: a new one is made" + (f" for {keys}" if keys else "") + ", the old goes"
-        return Effect(change.name, change.type, words + _with(data), data)
+        return Effect(change.urn, change.name, change.type, words + _with(data), data)
     if change.operation in _REMOVING:
-        return Effect(change.name, change.type, "removed" + _with(data), data)
+        return Effect(change.urn, change.name, change.type, "removed" + _with(data), data)
     if change.operation == "update":
-        return Effect(
-            change.name, change.type, _update(change, rolling=rolling, first_cdn=first_cdn)
-        )
+        words = _update(change, rolling=rolling, first_cdn=first_cdn)
+        return Effect(change.urn, change.name, change.type, words)
     return None
 
 
@@ -157,29 +164,65 @@ def refuse(
 
     Raises:
         Problems: each resource that would lose data, and each forbidden change.
-        InputError: a name was allowed of which nothing would lose data.
+        InputError: a name was allowed of which nothing would lose data, or more than one thing.
     """
-    names = set(allowed)
-    losing = {effect.name for effect in found if effect.loses}
-    for name in sorted(names - losing):
-        close = nearest(name, losing)
-        raise InputError(
-            f"nothing named {name!r} would lose data",
-            where=ALLOW,
-            fix=f"did you mean {close}?" if close else "leave the option out",
-        )
+    named = allowed_urns(found, allowed)
+    losing = [effect for effect in found if effect.loses]
+    shared = _shared(losing)
     problems = [
         Problem(
             effect.name,
             f"would be {effect.words}",
-            f"undo the change, or take a backup and add {ALLOW} {effect.name}",
+            f"undo the change, or take a backup and add {_option(effect, shared)}",
         )
-        for effect in found
-        if effect.loses and effect.name not in names
+        for effect in losing
+        if effect.urn not in named
     ]
     problems += [*_forbidden(outcome), *_keys_in_use(outcome, state)]
     if problems:
         raise Problems("what the stack would lose, or AWS forbids", problems)
+
+
+def allowed_urns(found: Iterable[Effect], allowed: Iterable[str]) -> frozenset[str]:
+    """The one resource that each of these names means, of those that would lose data.
+
+    Raises:
+        InputError: a name means nothing that would lose data, or several things: a file system and
+            a bucket may share a name, and one of them may be meant to stay.
+    """
+    losing = [effect for effect in found if effect.loses]
+    shared = _shared(losing)
+    urns: set[str] = set()
+    for name in sorted(set(allowed)):
+        meant = [effect for effect in losing if name in effect.handles]
+        if not meant:
+            close = nearest(name, [handle for effect in losing for handle in effect.handles[:2]])
+            raise InputError(
+                f"nothing named {name!r} would lose data",
+                where=ALLOW,
+                fix=f"did you mean {close}?" if close else "leave the option out",
+            )
+        if len(meant) > 1:
+            raise InputError(
+                f"{len(meant)} things named {name!r} would lose data",
+                where=ALLOW,
+                fix="name the one that may go, or each: "
+                + ", ".join(_option(effect, shared) for effect in meant),
+            )
+        urns.add(meant[0].urn)
+    return frozenset(urns)
+
+
+def _shared(losing: Iterable[Effect]) -> frozenset[str]:
+    """Handles that would mean more than one of these."""
+    counts = Counter(handle for effect in losing for handle in effect.handles)
+    return frozenset(handle for handle, count in counts.items() if count > 1)
+
+
+def _option(effect: Effect, shared: frozenset[str]) -> str:
+    """The option that allows this one thing and no other, as a shell takes it."""
+    handle = next(handle for handle in effect.handles if handle not in shared)
+    return f"{ALLOW} {shlex.quote(handle)}"
 
 
 def _forbidden(outcome: Outcome) -> Iterator[Problem]:

@@ -31,8 +31,13 @@ def _name(resource: dict[str, Any]) -> str:
     return resource["urn"].rsplit("::", 1)[-1]
 
 
+def _meant(resource: dict[str, Any], only: Collection[str] | None) -> bool:
+    """Whether a resource is among these URNs; names may be shared by things that stay."""
+    return only is None or resource["urn"] in only
+
+
 def clear(stack: OpenStack, progress: Progress, only: Collection[str] | None = None) -> None:
-    """Make sure that nothing stops the deletion of the stack, or of these resources, half way.
+    """Make sure that nothing stops the deletion of the stack, or of these URNs, half way.
 
     AWS refuses what is protected only after everything before it is gone. On the local cloud the
     protection is lifted, and the final snapshots of an earlier life make room.
@@ -54,7 +59,7 @@ def refuse(stack: OpenStack, only: Collection[str] | None = None) -> None:
     Raises:
         InputError: something is protected.
     """
-    names = [name for name in protected(stack) if only is None or name in only]
+    names = sorted(_name(resource) for resource in _protected(stack) if _meant(resource, only))
     if names:
         raise InputError(
             f"protected against deletion: {', '.join(names)}",
@@ -92,7 +97,7 @@ def lift(stack: OpenStack, progress: Progress, only: Collection[str] | None = No
         NotImplementedError: of something that this does not know.
     """
     for resource in _protected(stack):
-        if only is not None and _name(resource) not in only:
+        if not _meant(resource, only):
             continue
         progress(f"lifting the protection of {_name(resource)}")
         match resource["type"]:
@@ -112,7 +117,7 @@ def lift(stack: OpenStack, progress: Progress, only: Collection[str] | None = No
     buckets = {
         str(resource["id"]): _name(resource)
         for resource in stack.resources()
-        if resource["type"] == "aws:s3/bucket:Bucket" and (only is None or _name(resource) in only)
+        if resource["type"] == "aws:s3/bucket:Bucket" and _meant(resource, only)
     }
     empty(stack.client("s3"), buckets, progress)
 
@@ -147,8 +152,7 @@ def make_room_for_final_snapshots(
     taken = [
         (_name(resource), name)
         for resource in stack.resources()
-        if resource["type"] == "aws:rds/cluster:Cluster"
-        and (only is None or _name(resource) in only)
+        if resource["type"] == "aws:rds/cluster:Cluster" and _meant(resource, only)
         for inputs in (resource.get("inputs") or {},)
         if (name := inputs.get("finalSnapshotIdentifier"))
         and not inputs.get("skipFinalSnapshot")

@@ -46,7 +46,8 @@ _allow_data_replacement: Final = click.option(
     "allowed",
     multiple=True,
     metavar="NAME",
-    help="Let a resource that holds data be replaced or removed; once for each.",
+    help="Let a resource that holds data be replaced or removed; once for each. A name that "
+    "several have is written as TYPE::NAME.",
 )
 
 

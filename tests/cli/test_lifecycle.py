@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.lifecycle import Effect, effects
+from cli.lifecycle import Effect, allowed_urns, effects
 from cli.lifecycle import refuse as refuse_by_state
 from cli.stack import Change, Outcome, PropertyChange
 from infra.errors import InputError, Problems
@@ -273,3 +273,81 @@ def test_a_secret_that_is_no_origin_key_goes_only_by_name() -> None:
     found = outcome(change("delete", SECRET, "demo-cache"))
     with pytest.raises(Problems, match="--allow-data-replacement demo-cache"):
         refuse(effects(found), found, [])
+
+
+FILE_SYSTEM = "aws:efs/fileSystem:FileSystem"
+BUCKET = "aws:s3/bucket:Bucket"
+
+
+def of_files(*kinds: str, operation: str = "delete") -> Outcome:
+    """What `files` makes under one name, below the components that it really stands in."""
+    parents = {
+        FILE_SYSTEM: "firstbell:files:Files$",
+        BUCKET: "firstbell:files:Files$firstbell:bucket:ClosedBucket$",
+    }
+    return outcome(
+        *(
+            Change(
+                operation,
+                f"urn:pulumi:demo::firstbell::{parents[kind]}{kind}::demo-files",
+                kind,
+                "demo-files",
+                (),
+                {},
+                {},
+            )
+            for kind in kinds
+        )
+    )
+
+
+@pytest.mark.parametrize("operation", ["delete", "create-replacement"])
+def test_a_name_that_two_things_have_allows_neither(operation: str) -> None:
+    both = of_files(FILE_SYSTEM, BUCKET, operation=operation)
+    with pytest.raises(InputError, match="2 things named 'demo-files' would lose data") as caught:
+        refuse(effects(both), both, ["demo-files"])
+    assert caught.value.fix == (
+        "name the one that may go, or each: "
+        f"--allow-data-replacement {FILE_SYSTEM}::demo-files, "
+        f"--allow-data-replacement {BUCKET}::demo-files"
+    )
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", [FILE_SYSTEM, BUCKET])
+def test_what_a_refusal_prints_allows_exactly_that_one_thing(kind: str) -> None:
+    both = of_files(FILE_SYSTEM, BUCKET)
+    with pytest.raises(Problems) as caught:
+        refuse(effects(both), both, [])
+    for found in (FILE_SYSTEM, BUCKET):
+        assert f"add --allow-data-replacement {found}::demo-files" in str(caught.value)
+    with pytest.raises(Problems) as caught:
+        refuse(effects(both), both, [f"{kind}::demo-files"])
+    (left,) = caught.value.problems
+    other = BUCKET if kind == FILE_SYSTEM else FILE_SYSTEM
+    assert left.fix is not None
+    assert left.fix.endswith(f"--allow-data-replacement {other}::demo-files")
+    refuse(effects(both), both, [f"{FILE_SYSTEM}::demo-files", f"{BUCKET}::demo-files"])
+
+
+def test_a_name_is_enough_where_only_one_of_those_that_share_it_loses_data() -> None:
+    stays = Change("update", of_files(BUCKET).changes[0].urn, BUCKET, "demo-files", (), {}, {})
+    found = outcome(*of_files(FILE_SYSTEM).changes, stays)
+    for name in ("demo-files", f"{FILE_SYSTEM}::demo-files"):
+        assert allowed_urns(effects(found), [name]) == {found.changes[0].urn}
+    with pytest.raises(InputError, match="nothing named") as caught:
+        refuse(effects(found), found, [f"{BUCKET}::demo-files"])
+    assert caught.value.fix is not None
+
+
+def test_things_of_one_type_and_name_below_two_parents_are_told_apart_by_urn() -> None:
+    twins = [
+        Change("delete", f"urn:pulumi:demo::firstbell::{part}${BUCKET}::x", BUCKET, "x", (), {}, {})
+        for part in ("a:b:C", "d:e:F")
+    ]
+    found = outcome(*twins)
+    with pytest.raises(InputError, match="2 things") as caught:
+        refuse(effects(found), found, [f"{BUCKET}::x"])
+    # Quoted, since a shell would take what follows the dollar for a variable.
+    assert f"--allow-data-replacement '{twins[0].urn}'" in str(caught.value.fix)
+    assert allowed_urns(effects(found), [twins[0].urn]) == {twins[0].urn}

@@ -83,6 +83,34 @@ def test_a_final_snapshot_whose_name_is_taken_is_refused_before_anything_is_gone
         server.stop()
 
 
+def test_what_shares_its_name_with_something_that_goes_keeps_its_objects(
+    write_stack: WriteStack, home: Path
+) -> None:
+    """A bucket that stays is not emptied because a file system of its name may go."""
+    start = "urn:pulumi:tiny::firstbell::firstbell:files:Files$"
+    system = f"{start}aws:efs/fileSystem:FileSystem::tiny-files"
+    bucket = f"{start}firstbell:bucket:ClosedBucket$aws:s3/bucket:Bucket::tiny-files"
+    write_stack()
+    resources = [
+        {"urn": system, "type": "aws:efs/fileSystem:FileSystem", "id": "fs-1"},
+        {"urn": bucket, "type": "aws:s3/bucket:Bucket", "id": "tiny-files"},
+    ]
+    try:
+        cloud = server.ensure_started()
+        engine = Engine(Path("/nowhere"), "0", "a test")
+        stack = OpenStack(read_stack("tiny"), engine, cloud, Path("/nowhere"), {}, [resources])
+        s3 = stack.client("s3")
+        where = {"LocationConstraint": stack.settings.region}
+        s3.create_bucket(Bucket="tiny-files", CreateBucketConfiguration=where)
+        s3.put_object(Bucket="tiny-files", Key="essay", Body=b"1")
+        protection.clear(stack, lambda _: None, {system})
+        assert s3.list_objects_v2(Bucket="tiny-files")["KeyCount"] == 1
+        protection.clear(stack, lambda _: None, {bucket})
+        assert s3.list_objects_v2(Bucket="tiny-files")["KeyCount"] == 0
+    finally:
+        server.stop()
+
+
 def test_a_log_bucket_stays_empty_while_those_that_log_to_it_are_emptied(home: Path) -> None:
     """It comes first here: what the other bucket's deletions would note came afterwards."""
     try:

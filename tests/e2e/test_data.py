@@ -81,6 +81,19 @@ def test_a_caches_replicas_follow_the_season(firstbell: Firstbell) -> None:
         if path.is_file() and path.suffix in (".json", ".yaml", ".log")
     )
     assert password not in written
+
+    path = firstbell.stacks / "Pulumi.autumn.yaml"
+    with_files = path.read_text()
+    stack = yaml.safe_load(with_files)
+    del stack["config"]["firstbell:platform"]["files"]
+    path.write_text(yaml.safe_dump(stack))
+    option = "--allow-data-replacement"
+    said = firstbell("preview", "-s", "autumn", option, "autumn-files", code=2).stderr
+    assert "2 things named 'autumn-files' would lose data" in said
+    assert f"{option} aws:efs/fileSystem:FileSystem::autumn-files" in said
+    assert f"{option} aws:s3/bucket:Bucket::autumn-files" in said
+    path.write_text(with_files)
+
     firstbell("destroy", "-s", "autumn", "--yes")
     elasticache = firstbell.client("elasticache")
     assert elasticache.describe_replication_groups()["ReplicationGroups"] == []
