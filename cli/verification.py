@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -301,6 +301,11 @@ def _status(
         next_peak=moment_of(start + peak) if peak is not None else None,
         peak=int(ahead[peak]) if peak is not None else None,
     )
+
+
+def below_floor(targets: Iterable[TargetStatus]) -> list[str]:
+    """The targets with fewer units in service than their floor."""
+    return [target.target for target in targets if target.in_service < target.floor]
 
 
 def required_at(stack: OpenStack, moment: datetime) -> Mapping[str, int]:

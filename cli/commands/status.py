@@ -72,6 +72,11 @@ def command(context: Context) -> None:
             for target in targets
         ],
     )
+    if stack.local is not None and (below := verification.below_floor(targets)):
+        render.note(
+            f"{', '.join(below)}: what was started serves once it has booted, by the local cloud's "
+            "clock, which stands still: firstbell local advance --by 20m"
+        )
 
 
 def _tell(refresh: Refresh, stack: str) -> None:

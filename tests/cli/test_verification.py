@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.live import LiveTarget, unfinished
-from cli.verification import TargetStatus, TargetVerdict, lent_verdict
+from cli.verification import TargetStatus, TargetVerdict, below_floor, lent_verdict
 from infra.paths import PROJECT_ROOT
 from infra.season.plan import Bounds, prepare, read_plan, read_season
 
@@ -54,6 +54,14 @@ def test_headroom_is_what_serves_beyond_what_is_required(
 ) -> None:
     found = TargetStatus("web", 4, 5, required, None, None, None, None)
     assert found.to_json()["headroom"] == headroom
+
+
+def test_what_serves_with_less_than_its_floor_is_named() -> None:
+    found = [
+        TargetStatus(name, 4, serving, None, None, None, None, None)
+        for name, serving in {"web": 3, "quiz": 4, "staging": 5}.items()
+    ]
+    assert below_floor(found) == ["web"]
 
 
 @pytest.mark.parametrize(

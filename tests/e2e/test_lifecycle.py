@@ -87,6 +87,8 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     database, web = sorted(shown, key=lambda target: str(target["target"]))
     assert (web["target"], web["scheduled_floor"], web["required"]) == ("web", 1, None)
     assert (database["target"], database["headroom"]) == ("database", None)
+    hint = "web, database: what was started serves once it has booted, by the local cloud's clock"
+    assert hint in firstbell("status", "-s", "small").stderr
 
     def preview(code: int = 0, **changes: str) -> dict[str, str]:
         write(file, **changes)
@@ -130,6 +132,7 @@ def test_every_change_previews_as_what_happens_and_data_goes_only_by_name(
     assert (told["target"], told["status"], told["percent"]) == ("web", "InProgress", 0)
     firstbell("local", "advance", "--by", "10m")
     assert refresh(firstbell)["Status"] == "Successful"
+    assert hint not in firstbell("status", "-s", "small").stderr
     (new,) = instances(firstbell).items()
     assert new[0] != old[0]
     assert new[1] == ("2", "healthy")
