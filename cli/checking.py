@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cli import planning
 from cli.localcloud.mends import SOMEBODYS_NAME, SOMEBODYS_ZONE
 from infra import checks, clock
 from infra.checks import Examined
-from infra.checks.base import Findings, Subject
+from infra.checks.base import PLATFORM, Findings, Subject
 from infra.checks.certificate import check_described
 from infra.checks.hours import (
     MonthlyCost,
@@ -21,6 +21,7 @@ from infra.checks.hours import (
     monthly_cost,
     monthly_hours,
 )
+from infra.checks.images import problems_with_image
 from infra.checks.names import zone_findings
 from infra.checks.quotas import of_account
 from infra.errors import InputError, Problem, Problems
@@ -28,11 +29,25 @@ from infra.policy import exceptions
 from infra.season.prices import PriceTable, read_prices
 from infra.settings.base import Unsound
 from infra.settings.dns import DnsSettings
+from infra.settings.fleet import FleetSettings
 from infra.settings.names import DNS_KEY, EDGE_KEY, EDGE_REGION, SITE_KEY
 from infra.settings.stack import StackSettings, UnsoundStack
 
 if TYPE_CHECKING:
     from cli.stack import OpenStack
+
+# What EC2 and Systems Manager answer where there is none. EC2 API reference, "Error codes".
+NO_SUCH_IMAGE: Final = frozenset(
+    {
+        "InvalidAMIID.Malformed",
+        "InvalidAMIID.NotFound",
+        "InvalidAMIID.Unavailable",
+        "ParameterNotFound",
+        "ParameterVersionNotFound",
+    }
+)
+# How a launch template names an image by a parameter.
+BY_PARAMETER: Final = "resolve:ssm:"
 
 
 @dataclass(frozen=True)
@@ -161,7 +176,7 @@ def check_cloud(stack: OpenStack) -> tuple[str, ...]:
         Problems: everything that the cloud says against it.
     """
     settings = stack.settings
-    findings = _zone(stack) + _certificates(stack)
+    findings = _zone(stack) + _certificates(stack) + _images(stack)
     if stack.local is None:
         findings += _other_networks(stack)
         findings += account_quotas(stack.client("service-quotas"), Subject(settings))
@@ -213,6 +228,63 @@ def _other_networks(stack: OpenStack) -> Findings:
                 f"is not given, and it would cut {', '.join(others)} off the internet",
                 "write false where others share the account, true to cut them",
             ),
+        )
+    )
+
+
+def _images(stack: OpenStack) -> Findings:
+    """What EC2 says of the images that the groups name; the default ones are known."""
+    fleets = stack.settings.platform.fleets
+    given = {key: fleet for key, fleet in fleets.items() if fleet.image is not None}
+    if not given:
+        return Findings()
+    ec2, ssm = stack.client("ec2"), stack.client("ssm")
+    return images(ec2, ssm, given, everything_is_there=stack.local is not None)
+
+
+def images(
+    ec2: Any, ssm: Any, fleets: Mapping[str, FleetSettings], *, everything_is_there: bool = False
+) -> Findings:
+    """Whether the images of these groups are there and fit them. `ec2` and `ssm` are boto3's.
+
+    With `everything_is_there`, as on the local cloud, one that nobody has made is taken as it is.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    answers: dict[str, Any] = {}
+    found = Findings()
+    for key, fleet in fleets.items():
+        where, name = f"{PLATFORM}/{key}/image", fleet.image_id
+        try:
+            if name not in answers:
+                answers[name] = _described_image(ec2, ssm, name)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in NO_SUCH_IMAGE:
+                found += _image_unknown(where, name, error)
+            elif not everything_is_there:
+                what = f"{name} is no image that this account has in the Region"
+                fix = "correct it, or copy the image there (aws ec2 copy-image)"
+                found += Findings((Problem(where, what, fix),))
+        except BotoCoreError as error:
+            found += _image_unknown(where, name, error)
+        else:
+            found += Findings(tuple(problems_with_image(key, fleet, answers[name])))
+    return found
+
+
+def _described_image(ec2: Any, ssm: Any, name: str) -> Mapping[str, Any]:
+    """What EC2 says of an image, which may be a parameter of Systems Manager."""
+    prefix, _, parameter = name.partition(BY_PARAMETER)
+    image = prefix or ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+    return ec2.describe_images(ImageIds=[image])["Images"][0]
+
+
+def _image_unknown(where: str, name: str, error: Exception) -> Findings:
+    return Findings(
+        warnings=(
+            f"{where}: AWS does not say what {name} is: {error}; allow ec2:DescribeImages and "
+            "ssm:GetParameter, or see yourself that root_device, volume_gib and instance_types "
+            "fit it",
         )
     )
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from cli.checking import Asked, account_quotas, check, check_cloud, hosted_zone
+from cli.checking import Asked, account_quotas, check, check_cloud, hosted_zone, images
 from cli.engine import Engine
 from cli.localcloud import server
 from cli.localcloud.provider.aws import AwsError, Cloud
@@ -99,6 +99,39 @@ def test_a_route_53_that_does_not_answer_is_a_warning() -> None:
         found = hosted_zone(client, dns("Z0123456789"))
     assert found.problems == ()
     assert "route53:ListHostedZonesByName" in found.warnings[0]
+
+
+def test_an_image_that_does_not_fit_its_group_is_told_at_preview(local: LocalCloud) -> None:
+    ec2, ssm = local.client("ec2", REGION), local.client("ssm", REGION)
+    made = ec2.register_image(Name="ours", RootDeviceName="/dev/sda1")["ImageId"]
+    ssm.put_parameter(Name="/ours/latest", Value=made, Type="String")
+
+    def told(image: str, root: str, *, local: bool = False) -> list[str]:
+        tier = {"image": image, "root_device": root}
+        fleets = settings(tiers={"web": tier}).platform.fleets
+        found = images(ec2, ssm, fleets, everything_is_there=local)
+        assert found.warnings == ()
+        return [str(problem) for problem in found.problems]
+
+    for image in (made, "resolve:ssm:/ours/latest"):
+        assert told(image, "/dev/sda1") == []
+        (text,) = told(image, "/dev/xvda")
+        assert "tiers/web/root_device" in text
+        assert "write root_device: /dev/sda1" in text
+    for image in ("ami-0123456789abcdef0", "resolve:ssm:/ours/latst"):
+        (text,) = told(image, "/dev/xvda")
+        assert f"tiers/web/image: {image} is no image that this account has" in text
+        assert told(image, "/dev/xvda", local=True) == [], "it stands for one of AWS's"
+
+
+def test_an_image_that_aws_does_not_tell_of_is_a_warning() -> None:
+    client = boto3.client("ec2", region_name=REGION)
+    fleets = settings(tiers={"web": {"image": "ami-0123456789abcdef0"}}).platform.fleets
+    with Stubber(client) as answers:
+        answers.add_client_error("describe_images", "UnauthorizedOperation", "not yours")
+        found = images(client, None, fleets)
+    assert found.problems == ()
+    assert "allow ec2:DescribeImages" in found.warnings[0]
 
 
 def test_the_local_cloud_is_asked_for_the_certificate_as_aws_is(
