@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+import pulumi
+
 from infra.backup import COMPLETION_MINUTES, START_MINUTES, TEST_DATES
 from infra.floors import log_group
 from infra.measures import (
@@ -64,7 +66,10 @@ COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
         "users-are-hurt",
         "Users get errors, wait too long, or instances fail their health checks.",
     ),
-    "capacity": ("capacity-is-missing", "Fewer units are in service than the floor asks for."),
+    "capacity": (
+        "capacity-is-missing",
+        "Fewer units are in service than the floor asks for, or an instance refresh failed.",
+    ),
     "database": ("database-is-strained", "The database runs out of connections, CPU or time."),
     "cache": ("cache-is-strained", "The cache is full: sessions may be evicted, users signed out."),
     "jobs": ("jobs-are-late", "Jobs wait too long, or failed for good."),
@@ -126,6 +131,32 @@ def below_floor(stack: str, capacity: Capacity, settings: ObservabilitySettings)
             else ""
         ),
         silence="told",
+    )
+
+
+def refresh_untold(stack: str, rules: Sequence[pulumi.Input[str]]) -> Alarm:
+    """A failed instance refresh is told by an event, once: this one is on when that was lost.
+
+    EventBridge user guide, "Monitoring Amazon EventBridge": FailedInvocations, by RuleName.
+    """
+    failed = {
+        f"failed{number}": Metric("AWS/Events", "FailedInvocations", "Sum", {"RuleName": rule})
+        for number, rule in enumerate(rules, start=1)
+    }
+    return Alarm(
+        name="refresh-untold",
+        topic="capacity",
+        metrics=failed,
+        expression=" + ".join(f"FILL({id}, 0)" for id in failed),
+        label="failed refreshes of which no message came",
+        threshold=1,
+        periods=1,
+        period=HOUR,
+        text=f"An instance refresh of {stack} failed, and the message of it could not be sent. "
+        f"Next: `firstbell status -s {stack}` shows which, and how far it came. It does not go "
+        "back by itself: if the new image is bad, write the old one into the stack's file and run "
+        f"`firstbell up -s {stack}`; `firstbell drift -s {stack}` shows whether the topic's policy "
+        "was changed.",
     )
 
 
@@ -369,6 +400,8 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
 def of_stack(stack: str, watched: Watched, settings: ObservabilitySettings) -> Sequence[Alarm]:
     """Every alarm on metrics that a stack has."""
     found = [below_floor(stack, capacity, settings) for capacity in watched.alarmed]
+    if watched.refresh_rules:
+        found.append(refresh_untold(stack, watched.refresh_rules))
     for name, tier in watched.tiers.items():
         found += of_tier(stack, name, tier, settings)
     found.append(of_balancer(stack, watched, settings))

@@ -11,7 +11,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import checks, clock
+from infra import checks, clock, refreshes
 from infra.access import Access, AccessArgs, Door
 from infra.account import Account
 from infra.applications import FilesAccess, Surroundings
@@ -31,6 +31,7 @@ from infra.network import Network, NetworkArgs
 from infra.notices import Notices, NoticesArgs
 from infra.observability import MetricNames, Observability, ObservabilityArgs, watch
 from infra.origin_key import HEADER, OriginKey, OriginKeyArgs
+from infra.refreshes import Refreshes, RefreshesArgs
 from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
 from infra.scheduling import Season, kind_at
 from infra.season.plan import Bounds
@@ -99,7 +100,9 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
 
     Account(stack, platform.account)
     network = Network(stack, NetworkArgs(platform.network, settings.region, tags))
-    notices = Notices(f"{stack}-notices", NoticesArgs(tags))
+    notices = Notices(
+        f"{stack}-notices", NoticesArgs(tags, list(refreshes.rules(stack, platform.groups)))
+    )
     replicas = platform.database.replicas
     database = Database(
         f"{stack}-database",
@@ -282,6 +285,15 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             tags=tags,
         ),
     )
+    told = Refreshes(
+        f"{stack}-refreshes",
+        RefreshesArgs(
+            stack,
+            {name: group.group_name for name, group in groups.items()},
+            notices.topic_arn,
+            tags,
+        ),
+    )
     seen = Observability(
         f"{stack}-observability",
         ObservabilityArgs(
@@ -305,6 +317,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                         if group.queue_name is not None and group.failed_queue_name is not None
                     },
                     cache=cache and cache.group_id,
+                    refresh_rules=told.rule_names,
                 ),
             ),
             topic_arn=notices.topic_arn,

@@ -316,6 +316,8 @@ class Watched:
     cache: CacheGroup | None = None
     restores: bool = True
     """Whether restores are tried out each month."""
+    refresh_rules: Sequence[pulumi.Input[str]] = ()
+    """EventBridge's names of the rules that tell of failed instance refreshes."""
 
     def of_balancer(self, name: str, stat: str) -> Metric:
         return Metric("AWS/ApplicationELB", name, stat, {"LoadBalancer": self.balancer})

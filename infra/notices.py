@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,8 @@ PUBLISHERS: Final = (
     "cloudwatch.amazonaws.com",
     "events.rds.amazonaws.com",
 )
+# EventBridge, for the rules that are named alone.
+RULES: Final = "events.amazonaws.com"
 # What the account's own policies may hand out of the key, named one by one.
 KEY_ADMINISTRATION: Final = (
     "kms:CancelKeyDeletion",
@@ -42,9 +44,11 @@ KEY_DELETION_DAYS: Final = 7
 
 @dataclass(frozen=True)
 class NoticesArgs:
-    """`tags` go on the topic."""
+    """`tags` go on the topic. `rules` are the names of EventBridge's rules that may publish: they
+    need not be there yet."""
 
     tags: Mapping[str, str]
+    rules: Sequence[str] = ()
 
 
 class Notices(pulumi.ComponentResource):
@@ -67,13 +71,14 @@ class Notices(pulumi.ComponentResource):
                 {
                     "Version": "2012-10-17",
                     "Statement": [
+                        *self._rules(topic, args.rules),
                         {
                             "Effect": "Allow",
                             "Principal": {"Service": list(PUBLISHERS)},
                             "Action": "sns:Publish",
                             "Resource": topic.arn,
                             "Condition": {"StringEquals": {"aws:SourceAccount": topic.owner}},
-                        }
+                        },
                     ],
                 }
             ),
@@ -83,9 +88,29 @@ class Notices(pulumi.ComponentResource):
         self.topic_arn = policy.arn
         self.register_outputs({"topic_arn": topic.arn})
 
+    def _rules(self, topic: aws.sns.Topic, names: Sequence[str]) -> list[dict[str, object]]:
+        """Named by their ARNs, as the topic's own says partition, Region and account: the rules
+        wait for the topic. EventBridge's guide has said that a topic's policy may have no condition
+        for it; an alarm on failed deliveries tells if that is still so."""
+        if not names:
+            return []
+        start = topic.arn.apply(
+            lambda arn: ":".join(arn.split(":")[:5]).replace(":sns:", ":events:")
+        )
+        arns = [pulumi.Output.concat(start, ":rule/", name) for name in names]
+        return [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": RULES},
+                "Action": "sns:Publish",
+                "Resource": topic.arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": arns}},
+            }
+        ]
+
     def _key(self, name: str, args: NoticesArgs) -> aws.kms.Key:
-        """A key of the stack's own: SNS's (alias/aws/sns) keeps CloudWatch, RDS and Budgets out,
-        and what they send is lost without a word."""
+        """A key of the stack's own: SNS's (alias/aws/sns) keeps CloudWatch, RDS, Budgets and
+        EventBridge out, and what they send is lost without a word."""
         account = aws.get_caller_identity_output(
             opts=pulumi.InvokeOutputOptions(parent=self)
         ).account_id
@@ -100,7 +125,7 @@ class Notices(pulumi.ComponentResource):
             {
                 "Sid": "PublishersUse",
                 "Effect": "Allow",
-                "Principal": {"Service": list(PUBLISHERS)},
+                "Principal": {"Service": [*PUBLISHERS, *([RULES] if args.rules else [])]},
                 "Action": list(KEY_USE),
                 "Resource": "*",
                 # For whom they ask the topic's policy checks; what KMS is told of it differs from
@@ -116,3 +141,9 @@ class Notices(pulumi.ComponentResource):
             tags=dict(args.tags),
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _rule_arn(topic_arn: str, name: str) -> str:
+    """A rule's ARN on the default bus, in the topic's partition, Region and account."""
+    arn, partition, _, region, account, _ = topic_arn.split(":", 5)
+    return f"{arn}:{partition}:events:{region}:{account}:rule/{name}"

@@ -42,7 +42,8 @@ BUDGET_NOTICES: Final = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
 @dataclass(frozen=True)
 class MetricNames:
     """What CloudWatch calls the parts of a stack; groups, target groups and queues by the name that
-    the stack's file has for them. `queues` are each with that of failed jobs."""
+    the stack's file has for them. `queues` are each with that of failed jobs, `refresh_rules`
+    those of EventBridge that tell of failed instance refreshes."""
 
     balancer: pulumi.Input[str]
     vault: pulumi.Input[str]
@@ -51,6 +52,7 @@ class MetricNames:
     target_groups: Mapping[str, pulumi.Input[str]]
     queues: Mapping[str, tuple[pulumi.Input[str], pulumi.Input[str]]]
     cache: pulumi.Input[str] | None = None
+    refresh_rules: Sequence[pulumi.Input[str]] = ()
 
 
 def watch(
@@ -100,6 +102,7 @@ def watch(
         if cache is not None and names.cache is not None
         else None,
         restores=platform.backup.restore_test,
+        refresh_rules=names.refresh_rules,
     )
 
 

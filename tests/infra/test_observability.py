@@ -36,6 +36,7 @@ OWNERS: Final = {
         "replicationGroupId",
     ),
     "BackupVaultName": ("aws:backup/vault:Vault", "name"),
+    "RuleName": ("aws:cloudwatch/eventRule:EventRule", "name"),
 }
 FULL: Final[dict[str, Any]] = {
     "tiers": {"web": {}, "nantes": {"hosts": ["nantes.example.org"], "boot_minutes": 20}},
@@ -81,7 +82,11 @@ def _known(program: Recorded, dimension: str) -> set[str]:
         groups = _known(program, "ReplicationGroupId")
         return {f"{group}-{node:03}" for group in groups for node in (1, 2)}
     type, output = OWNERS[dimension]
-    return {f"{name}-{output}" for name in program.of_type(type)}
+    # A name that the program gives is the output, too.
+    return {
+        str(inputs.get(output, f"{name}-{output}"))
+        for name, inputs in program.of_type(type).items()
+    }
 
 
 def test_every_series_belongs_to_a_resource_of_the_stack(full: Recorded) -> None:

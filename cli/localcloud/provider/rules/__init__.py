@@ -28,6 +28,7 @@ _MODULES: Final = {
     "efs": "efs",
     "elasticache": "elasticache",
     "elbv2": "elbv2",
+    "events": "events",
     "rds": "rds",
     "scheduler": "scheduler",
     "sqs": "sqs",
