@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from infra import alarms, dashboard
+from infra import alarms, dashboard, refreshes
 from infra.alarms import COMPOSITES, Alarm
 from infra.measures import MINUTE, Watched
 from infra.observability import MetricNames, watch
@@ -39,7 +39,8 @@ ALARMS: Final = """
 Alarms on metrics tell nobody themselves: what belongs together is one alarm on alarms, so that one
 cause is one message, and another when it is over. They go to the stack's topic, encrypted with a
 key of its own, and from there to `observability/emails`; AWS asks each address once whether it
-agrees. An alarm whose metrics stop coming is told by itself where that is bad.
+agrees. An alarm whose metrics stop coming is told by itself where that is bad. So is an instance
+refresh that failed, which is an event and no metric: with its group, once.
 
 The floor of web tiers and workers is the group's own metric GroupMinSize, which scheduled actions
 move: the alarm follows the calendar. AWS has no such metric for replicas of database and cache:
@@ -69,6 +70,7 @@ def _names(settings: StackSettings) -> MetricNames:
             if job.queue_settings is not None
         },
         cache=f"{stack}-cache" if settings.platform.cache else None,
+        refresh_rules=list(refreshes.rules(stack, groups)),
     )
 
 
