@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.errors import InputError, Problem, Problems
+from infra.settings.backup import BACKUP_TAG
 
 if TYPE_CHECKING:
     from cli.stack import OpenStack
@@ -142,7 +144,7 @@ def _empty(client: Any, bucket: str) -> None:
 def make_room_for_final_snapshots(
     stack: OpenStack, progress: Progress, only: Collection[str] | None = None
 ) -> None:
-    """A cluster's final snapshot needs a free name: AWS would refuse in the middle of `destroy`.
+    """A final snapshot needs a free name: AWS would refuse in the middle of `destroy`.
 
     On the local cloud, where a stack comes and goes, the snapshot of an earlier life is deleted.
 
@@ -150,36 +152,116 @@ def make_room_for_final_snapshots(
         Problems: names are taken, and on AWS nothing is deleted for it.
     """
     taken = [
-        (_name(resource), name)
-        for resource in stack.resources()
-        if resource["type"] == "aws:rds/cluster:Cluster" and _meant(resource, only)
-        for inputs in (resource.get("inputs") or {},)
-        if (name := inputs.get("finalSnapshotIdentifier"))
-        and not inputs.get("skipFinalSnapshot")
-        and _snapshot_exists(stack.client("rds"), name)
+        (resource, kind, name)
+        for resource, kind, name in _final_snapshots(stack)
+        if _meant(resource, only) and _snapshot_exists(stack.client(kind.service), kind, name)
     ]
     if stack.local is not None:
-        for _, name in taken:
+        for _, kind, name in taken:
             progress(f"removing {name} of an earlier life")
-            stack.client("rds").delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=name)
+            getattr(stack.client(kind.service), kind.delete)(**{kind.member: name})
         return
     if taken:
         raise Problems(
             f"the final snapshots of {stack.name}",
             [
                 Problem(
-                    cluster,
+                    _name(resource),
                     f"its final snapshot would be {name}, and there is one of that name",
-                    "keep it under another name (aws rds copy-db-cluster-snapshot), then delete it",
+                    f"keep it under another name ({kind.copy}), then delete it",
                 )
-                for cluster, name in taken
+                for resource, kind, name in taken
             ],
         )
 
 
-def _snapshot_exists(client: Any, name: str) -> bool:
+@dataclass(frozen=True)
+class _Snapshots:
+    """How a service looks for a snapshot of a name, and how a person keeps or restores one."""
+
+    service: str
+    describe: str
+    delete: str
+    member: str
+    found: str
+    missing: str
+    copy: str
+    show: str
+
+
+_SNAPSHOTS: Final[Mapping[str, _Snapshots]] = {
+    "aws:rds/cluster:Cluster": _Snapshots(
+        "rds",
+        "describe_db_cluster_snapshots",
+        "delete_db_cluster_snapshot",
+        "DBClusterSnapshotIdentifier",
+        "DBClusterSnapshots",
+        "DBClusterSnapshotNotFoundFault",
+        "aws rds copy-db-cluster-snapshot",
+        "aws rds describe-db-cluster-snapshots --db-cluster-snapshot-identifier",
+    ),
+    "aws:elasticache/replicationGroup:ReplicationGroup": _Snapshots(
+        "elasticache",
+        "describe_snapshots",
+        "delete_snapshot",
+        "SnapshotName",
+        "Snapshots",
+        "SnapshotNotFoundFault",
+        "aws elasticache copy-snapshot",
+        "aws elasticache describe-snapshots --snapshot-name",
+    ),
+}
+
+
+def _final_snapshots(stack: OpenStack) -> Iterator[tuple[dict[str, Any], _Snapshots, str]]:
+    """What leaves a final snapshot, and its name."""
+    for resource in stack.resources():
+        inputs = resource.get("inputs") or {}
+        kind, name = _SNAPSHOTS.get(resource["type"]), inputs.get("finalSnapshotIdentifier")
+        if kind is not None and name and not inputs.get("skipFinalSnapshot"):
+            yield resource, kind, name
+
+
+def _snapshot_exists(client: Any, kind: _Snapshots, name: str) -> bool:
     try:
-        found = client.describe_db_cluster_snapshots(DBClusterSnapshotIdentifier=name)
-    except client.exceptions.DBClusterSnapshotNotFoundFault:
+        found = getattr(client, kind.describe)(**{kind.member: name})
+    except getattr(client.exceptions, kind.missing):
         return False
-    return bool(found["DBClusterSnapshots"])
+    return bool(found[kind.found])
+
+
+# What holds data and is gone with the stack, in words.
+_TAKEN: Final[Mapping[str, str]] = {
+    "aws:efs/fileSystem:FileSystem": "with every file",
+    "aws:s3/bucket:Bucket": "with every object and its old versions",
+}
+
+
+def outlook(stack: OpenStack) -> list[str]:
+    """What `destroy` takes and what it leaves of the stack's data, a line each; on AWS with the
+    command that shows what is left."""
+    on_aws = stack.local is None
+    resources, region = stack.resources(), f" --region {stack.settings.region}"
+    vaults = [resource for resource in resources if resource["type"] == "aws:backup/vault:Vault"]
+    found = [
+        f"{_name(resource)} goes and leaves the snapshot {name}"
+        + (f": {kind.show} {name}{region}" if on_aws else "")
+        for resource, kind, name in _final_snapshots(stack)
+    ]
+    for resource in resources:
+        if taken := _TAKEN.get(resource["type"]):
+            tags = (resource.get("inputs") or {}).get("tags") or {}
+            kept = f"; its recovery points stay in {_name(vaults[0])}" if vaults else ""
+            kept = kept if BACKUP_TAG in tags else "; nothing of it is left"
+            found.append(f"{_name(resource)} goes {taken}{kept}")
+    found += [
+        f"{_name(resource)} stays, with its recovery points, until you delete it"
+        + (
+            ": aws backup list-recovery-points-by-backup-vault --backup-vault-name "
+            f"{resource['id']}{region}"
+            if on_aws
+            else ""
+        )
+        for resource in vaults
+    ]
+    return found

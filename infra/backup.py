@@ -13,10 +13,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.iam import Statement, service_role
-from infra.settings.backup import BackupSettings
+from infra.settings.backup import BACKUP_TAG, BackupSettings
 
-# What carries this tag with the stack's name is taken along.
-BACKUP_TAG: Final = "firstbell:backup"
 START_MINUTES: Final = 60
 COMPLETION_MINUTES: Final = 8 * 60
 # The second Sunday of a month, three hours after the backup: schools are closed. Not the first: the

@@ -198,6 +198,8 @@ class Cache(pulumi.ComponentResource):
             # Else it waits for the weekly maintenance window.
             apply_immediately=True,
             snapshot_retention_limit=settings.snapshot_days,
+            # AWS takes the daily backups along with the group.
+            final_snapshot_identifier=f"{self._name}-final",
             maintenance_window=settings.maintenance_window,
             tags=self._tags,
             opts=pulumi.ResourceOptions(

@@ -15,7 +15,7 @@ from infra import checks, clock, refreshes
 from infra.access import Access, AccessArgs, Door
 from infra.account import Account
 from infra.applications import FilesAccess, Surroundings
-from infra.backup import BACKUP_TAG, Backup, BackupArgs
+from infra.backup import Backup, BackupArgs
 from infra.balancer import Balancer, BalancerArgs, rule_priorities
 from infra.bucket import BucketArgs
 from infra.cache import Cache, CacheArgs
@@ -36,6 +36,7 @@ from infra.schedule import Schedule, ScheduleArgs, ScheduledTarget
 from infra.scheduling import Season, kind_at
 from infra.season.plan import Bounds
 from infra.season.scalable import SCALABLE
+from infra.settings.backup import BACKUP_TAG
 from infra.settings.dns import certifiable
 from infra.settings.stack import StackSettings, UnsoundStack, from_config
 from infra.web import WebTier, WebTierArgs

@@ -191,9 +191,10 @@ def drift(context: Context) -> None:
 def destroy(context: Context, yes: bool, confirm: str | None) -> None:
     """Remove the stack's resources.
 
-    Databases leave a final snapshot, and the backup vault stays with its recovery points. On AWS
-    the stack's name is asked for, and what is protected is refused before anything is gone. On the
-    local cloud protection is lifted.
+    Says first what goes of the stack's data and what stays: database and cache leave a final
+    snapshot, the backup vault stays with its recovery points. On AWS the stack's name is asked for,
+    and what is protected is refused before anything is gone. On the local cloud protection is
+    lifted.
     """
     from cli import deployment, protection
 
@@ -205,6 +206,8 @@ def destroy(context: Context, yes: bool, confirm: str | None) -> None:
         protection.refuse(stack)
     elif guarded := protection.protected(stack):
         render.note(f"on the local cloud protection is lifted: {', '.join(guarded)}")
+    for line in protection.outlook(stack):
+        render.note(line)
     count = sum(entry["type"].startswith("aws:") for entry in stack.resources())
     if stack.local is None and confirm is None:
         question = f"Type {stack.name} to delete its {count} resources"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from infra.settings.base import Settings, rule
+
+# What carries this tag, with the stack's name, is backed up.
+BACKUP_TAG: Final = "firstbell:backup"
 
 
 class BackupSettings(Settings):

@@ -94,7 +94,15 @@ def test_a_caches_replicas_follow_the_season(firstbell: Firstbell) -> None:
     assert f"{option} aws:s3/bucket:Bucket::autumn-files" in said
     path.write_text(with_files)
 
-    firstbell("destroy", "-s", "autumn", "--yes")
+    said = firstbell("destroy", "-s", "autumn", "--yes").stderr
+    assert "autumn-database goes and leaves the snapshot autumn-database-final" in said
+    assert "autumn-cache goes and leaves the snapshot autumn-cache-final" in said
+    for files in ("with every file", "with every object and its old versions"):
+        assert f"autumn-files goes {files}; its recovery points stay in autumn-backup" in said
+    assert "autumn-logs goes with every object and its old versions; nothing of it is left" in said
+    assert "autumn-backup stays, with its recovery points" in said
     elasticache = firstbell.client("elasticache")
+    (left,) = elasticache.describe_snapshots()["Snapshots"]
+    assert (left["SnapshotName"], left["SnapshotSource"]) == ("autumn-cache-final", "manual")
     assert elasticache.describe_replication_groups()["ReplicationGroups"] == []
     assert firstbell.client("rds").describe_db_proxies()["DBProxies"] == []

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from infra.backup import BACKUP_TAG, schedule
+from infra.backup import schedule
+from infra.settings.backup import BACKUP_TAG
 from tests.infra.conftest import Record, as_applied
 
 VAULT = "aws:backup/vault:Vault"

@@ -24,6 +24,7 @@ def test_a_cache_passes_the_controls_by_default(record: Record) -> None:
     group = program.of_type(GROUP)[NAME]
     assert {
         "snapshotRetentionLimit": 7,  # ElastiCache.1
+        "finalSnapshotIdentifier": f"{NAME}-final",
         "autoMinorVersionUpgrade": True,  # ElastiCache.2
         "applyImmediately": True,  # not in some maintenance window
         "maintenanceWindow": "sat:22:00-sat:23:00",

@@ -197,6 +197,11 @@ def _first_node(cloud: Cloud, state: Properties) -> Properties:
     return {name: value for name, value in shown.items() if value is not None}
 
 
+def _last_rites(_: Cloud, state: Properties, __: frozenset[str]) -> list[dict[str, Any]]:
+    snapshot = state.get("finalSnapshotIdentifier")
+    return [{"FinalSnapshotIdentifier": snapshot} if snapshot else {}]
+
+
 def _node_groups(group: Live) -> list[Live]:
     return group["NodeGroups"]
 
@@ -227,7 +232,7 @@ REPLICATION_GROUP: Final = Row(
         Step(props="replicasPerNodeGroup numCacheClusters", run=_replicas),
         Step("modify_replication_group", "userGroupIds", build=_users),
     ),
-    delete="delete_replication_group",
+    delete=Step("delete_replication_group", build=_last_rites),
     names={
         "description": "ReplicationGroupDescription",
         "nodeType": "CacheNodeType",

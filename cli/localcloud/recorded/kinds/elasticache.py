@@ -24,6 +24,16 @@ _SERVICE: Final = "elasticache"
 _TAGGING: Final = "AddTagsToResource RemoveTagsFromResource ListTagsForResource"
 _GROUPS, _SUBNETS, _USERS = "replication group", "cache subnet group", "user"
 _USER_GROUPS, _PARAMETERS = "user group", "cache parameter group"
+_SNAPSHOTS: Final = "snapshot"
+# What a snapshot says of the group that it was taken of.
+_OF_A_GROUP: Final = (
+    "ReplicationGroupId",
+    "CacheNodeType",
+    "Engine",
+    "AutoMinorVersionUpgrade",
+    "SnapshotRetentionLimit",
+    "AutomaticFailover",
+)
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,24 @@ class _ReplicationGroups(_Named):
         thing.setdefault("MultiAZ", "disabled")
         thing |= self._nodes(asked, thing)
         return super()._thing(asked, thing)
+
+    def _delete(self, asked: Asked) -> Answer:
+        """With a last snapshot where its name is given."""
+        name, group = asked.request.get("FinalSnapshotIdentifier"), self._existing(asked)
+        if name is not None:
+            there = asked.store.things(_SERVICE, _SNAPSHOTS, asked.region)
+            if name in there:
+                raise RecordedError("SnapshotAlreadyExistsFault", f"snapshot {name} exists already")
+            there[name] = {member: group[member] for member in _OF_A_GROUP if member in group} | {
+                "SnapshotName": name,
+                "ReplicationGroupDescription": group["Description"],
+                "SnapshotStatus": "available",
+                "SnapshotSource": "manual",
+                "ARN": group["ARN"].replace(
+                    f":replicationgroup:{group['ReplicationGroupId']}", f":snapshot:{name}"
+                ),
+            }
+        return super()._delete(asked)
 
     def _nodes(self, asked: Asked, thing: Thing) -> Thing:
         name, port = thing["ReplicationGroupId"], thing.get("Port", 6379)
@@ -328,6 +356,16 @@ RECORDED: Final = (
             "ReplicationGroupCreateTime": NOW,
         },
         tagging=_TAGGING,
+    ),
+    # Each is the last of a group: nothing else takes one.
+    _Named(
+        service=_SERVICE,
+        kind=_SNAPSHOTS,
+        key="SnapshotName",
+        create="",
+        delete="DeleteSnapshot",
+        list="DescribeSnapshots",
+        missing="SnapshotNotFoundFault",
     ),
 )
 AMENDED: Final = (Amended(_SERVICE, "DescribeCacheClusters", _cache_clusters),)

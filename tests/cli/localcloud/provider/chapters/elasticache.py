@@ -69,6 +69,7 @@ def program(variant: Variant, shared: Shared) -> None:
         transit_encryption_enabled=True,
         at_rest_encryption_enabled=True,
         snapshot_retention_limit=7,
+        final_snapshot_identifier=f"{name}-final",
         maintenance_window=variant.either("sat:22:00-sat:23:00", "sun:22:00-sun:23:00"),
         tags=variant.tags,
     )
