@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, ip_network
 from typing import Final
 
 from infra.checks.base import PLATFORM, Findings, Subject
-from infra.checks.fleets import kept_in_the_pool, more_while_replacing
+from infra.checks.fleets import draining, kept_in_the_pool, more_while_replacing
 from infra.errors import Problem
 from infra.settings.base import sound, sound_figures
 from infra.settings.network import (
@@ -105,6 +105,8 @@ def _application(settings: StackSettings) -> Iterator[Need]:
     yield Need(_share(total, zones), f"{total:,} instances over {zones} zones")
     replacing = sum(sound_figures(groups, more_while_replacing).values())
     yield Need(_share(replacing, zones), f"{replacing:,} more while instances are replaced")
+    leaving = sum(sound_figures(groups, draining).values())
+    yield Need(_share(leaving, zones), f"{leaving:,} that finish their requests meanwhile")
     waiting = sum(sound_figures(groups, kept_in_the_pool).values())
     yield Need(_share(waiting, zones), f"{waiting:,} more that warm pools always keep")
     endpoints = len(network.interface_endpoints(settings.region))

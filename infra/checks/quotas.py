@@ -320,8 +320,8 @@ def _vcpu_demands(subject: Subject) -> Iterator[Demand]:
             quota,
             vcpus,
             f"{PLATFORM}/{max(by_group, key=lambda key: by_group[key])}/max",
-            f"the largest fleet has {vcpus:,} vCPUs of {which}, with what comes before others go "
-            "and is prepared in warm pools",
+            f"the largest fleet has {vcpus:,} vCPUs of {which}, with what comes before others go, "
+            "finishes its requests and is prepared in warm pools",
             region,
         )
 

@@ -228,12 +228,12 @@ def asked(subject: Subject, granted: float | None) -> tuple[list[str], tuple[str
 
 
 def test_on_aws_the_account_says_what_it_has_of_each_family() -> None:
-    # 40 m7i.large and the 4 that come before others go have 88 vCPUs.
-    assert asked(on_aws(), 88.0) == ([], ())
-    ((problem,), _) = asked(on_aws(), 87.0)
-    assert problem.startswith("firstbell:platform/tiers/web/max: the largest fleet has 88 vCPUs")
-    assert "is 87 (this account's)" in problem
-    assert "--quota-code L-1216C47A --desired-value 88 --region eu-north-1" in problem
+    # 40 m7i.large, the 4 that come before others go and those 4 have 96 vCPUs.
+    assert asked(on_aws(), 96.0) == ([], ())
+    ((problem,), _) = asked(on_aws(), 95.0)
+    assert problem.startswith("firstbell:platform/tiers/web/max: the largest fleet has 96 vCPUs")
+    assert "is 95 (this account's)" in problem
+    assert "--quota-code L-1216C47A --desired-value 96 --region eu-north-1" in problem
     problems, (warning,) = asked(on_aws(), None)
     assert problems == []
     assert "allow servicequotas:GetServiceQuota" in warning
@@ -242,7 +242,7 @@ def test_on_aws_the_account_says_what_it_has_of_each_family() -> None:
 def test_what_the_stack_states_is_not_asked_for() -> None:
     client = boto3.client("service-quotas", region_name="eu-north-1")
     with Stubber(client):  # refuses every call
-        found = account_quotas(client, on_aws(quotas={"standard_vcpus": 88}))
+        found = account_quotas(client, on_aws(quotas={"standard_vcpus": 96}))
     assert (found.problems, found.warnings) == ((), ())
 
 

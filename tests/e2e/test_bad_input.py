@@ -89,11 +89,11 @@ STACKS: list[tuple[str, str, str]] = [
     ("replicas: {min: 1", "connection_margin: -1, replicas: {min: 1", "to 0, not -1"),
     (
         "network: {nat: single}",
-        "quotas: {standard_vcpus: 131}",
-        "--quota-code L-1216C47A --desired-value 132",
+        "quotas: {standard_vcpus: 143}",
+        "--quota-code L-1216C47A --desired-value 144",
     ),
     ("network: {nat: single}", "quotas: {standard_vcpu: 9}", "did you mean 'standard_vcpus'"),
-    ("network: {nat: single}", "network: {cidr: 10.0.0.0/24}", "28 are needed at the peak"),
+    ("network: {nat: single}", "network: {cidr: 10.0.0.0/24}", "30 are needed at the peak"),
 ]
 
 

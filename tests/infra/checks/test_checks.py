@@ -113,10 +113,10 @@ IDLE = {"workers_per_instance": 1, "connections_per_worker": 0}
 
 
 def test_a_load_balancer_takes_a_thousand_targets_and_no_more() -> None:
-    # 454 and a tenth, 46, that come before others go.
-    tiers = {"web": {"max": 454} | IDLE, "api": {"max": 454, "paths": ["/api/*"]} | IDLE}
+    # 416, a tenth, 42, that come before others go, and those, which finish their requests.
+    tiers = {"web": {"max": 416} | IDLE, "api": {"max": 416, "paths": ["/api/*"]} | IDLE}
     assert findings(tiers=tiers).problems == ()
-    tiers["api"] |= {"max": 455}
+    tiers["api"] |= {"max": 417}
     where, text = the_problem(tiers=tiers)
     assert where == "firstbell:platform/tiers/api/max"
     assert "1,001 instances at most, while some are replaced" in text
@@ -129,36 +129,42 @@ def test_a_load_balancer_takes_a_thousand_targets_and_no_more() -> None:
 
 def test_a_raised_quota_is_taken_and_may_not_be_exceeded_either() -> None:
     tiers = {"web": {"max": 1200} | IDLE}
-    both = {"targets_per_load_balancer": 1320, "targets_per_target_group": 1320}
+    both = {"targets_per_load_balancer": 1440, "targets_per_target_group": 1440}
     assert findings(tiers=tiers, quotas=both).problems == ()
     _, text = the_problem(tiers=tiers, quotas=both | {"targets_per_target_group": 1100})
     assert "is 1,100 (firstbell:platform/quotas/targets_per_target_group)" in text
 
 
 def test_a_quota_that_only_the_account_knows_is_a_warning_until_it_is_stated() -> None:
-    # m7i.large has 2 vCPUs; 4 of them come before others go.
+    # m7i.large has 2 vCPUs; 4 of them come before others go, and 4 are about to go.
     tiers = {"web": {"max": 40}}
     found = findings(tiers=tiers)
     assert found.problems == ()
     (text,) = found.warnings
-    assert "88 vCPUs" in text
-    assert "--quota-code L-1216C47A --desired-value 88" in text
-    assert findings(tiers=tiers, quotas={"standard_vcpus": 88}).warnings == ()
-    _, refused = the_problem(tiers=tiers, quotas={"standard_vcpus": 87})
-    assert "88 vCPUs of standard families, with what comes before others go" in refused
+    assert "96 vCPUs" in text
+    assert "--quota-code L-1216C47A --desired-value 96" in text
+    assert findings(tiers=tiers, quotas={"standard_vcpus": 96}).warnings == ()
+    _, refused = the_problem(tiers=tiers, quotas={"standard_vcpus": 95})
+    assert "96 vCPUs of standard families, with what comes before others go" in refused
 
 
 @pytest.mark.parametrize(
     ("tier", "instances", "targets"),
     [
         # When AWS evens out the zones, it takes a tenth or one over the maximum.
-        ({"refresh": {"max_healthy_percent": 100}}, 44, 44),
-        ({"max": 4}, 5, 5),
-        ({"refresh": {"max_healthy_percent": 150}}, 60, 60),
-        ({"max": 33, "refresh": {"max_healthy_percent": 150}}, 50, 50),
+        ({"refresh": {"max_healthy_percent": 100}, "drain_seconds": 0}, 44, 44),
+        ({"max": 4}, 6, 6),
+        ({"refresh": {"max_healthy_percent": 150}}, 80, 80),
+        ({"max": 33, "refresh": {"max_healthy_percent": 150}}, 67, 67),
+        # Old ones finish their requests, as long as draining takes, while the next come: 4 minutes
+        # are a boot, and so a batch.
+        ({"drain_seconds": 240}, 48, 48),
+        ({"drain_seconds": 241}, 52, 52),
+        ({"drain_seconds": 3600}, 84, 84),
+        ({"refresh": {"min_healthy_percent": 50, "max_healthy_percent": 100}}, 64, 64),
         # Prepared ones run, wherever they wait then, and are no targets yet.
-        ({"warm_pool": {"min": 6, "max_prepared": 40}}, 50, 44),
-        ({"warm_pool": {"min": 6, "max_prepared": 40, "state": "Running"}}, 50, 44),
+        ({"warm_pool": {"min": 6, "max_prepared": 40}}, 54, 48),
+        ({"warm_pool": {"min": 6, "max_prepared": 40, "state": "Running"}}, 54, 48),
     ],
 )
 def test_what_comes_before_others_go_counts_as_aws_counts_it(
@@ -176,10 +182,10 @@ def test_what_comes_before_others_go_counts_as_aws_counts_it(
 
 def test_the_largest_of_a_tiers_types_counts_and_other_families_do_not() -> None:
     mixed = {"max": 10, "instance_types": ["m7i.large", "m7i.xlarge"]}
-    _, text = the_problem(tiers={"web": mixed}, quotas={"standard_vcpus": 43})
-    assert "44 vCPUs" in text
+    _, text = the_problem(tiers={"web": mixed}, quotas={"standard_vcpus": 47})
+    assert "48 vCPUs" in text
     other = {"max": 10, "instance_types": ["g4dn.xlarge"]}
-    quotas = {"standard_vcpus": 1, "g_and_vt_vcpus": 44}
+    quotas = {"standard_vcpus": 1, "g_and_vt_vcpus": 48}
     assert findings(tiers={"web": other}, quotas=quotas).problems == ()
 
 
@@ -223,18 +229,19 @@ def test_a_nat_gateway_holds_its_connections_to_one_destination() -> None:
 
 
 def test_a_subnet_may_just_be_filled() -> None:
-    # /24 makes subnets of /28, 11 free addresses each: 6 for endpoints, 4 for the instances, 1 for
-    # one that comes before another goes.
+    # /24 makes subnets of /28, 11 free addresses each: 6 for endpoints, 3 for the instances, 1 for
+    # one that comes before another goes, 1 for that one.
     network = {"cidr": "10.0.0.0/24"}
-    assert findings(network=network, tiers={"web": {"max": 12}}).problems == ()
-    where, text = the_problem(network=network, tiers={"web": {"max": 13}})
+    assert findings(network=network, tiers={"web": {"max": 9}}).problems == ()
+    where, text = the_problem(network=network, tiers={"web": {"max": 10}})
     assert where == "firstbell:platform/network/cidr"
     assert (
-        "11 addresses each, and 12 are needed at the peak: 5 for 13 instances over 3 zones, "
-        "1 for 2 more while instances are replaced, 6 for interface endpoints"
+        "11 addresses each, and 12 are needed at the peak: 4 for 10 instances over 3 zones, "
+        "1 for 1 more while instances are replaced, 1 for 1 that finish their requests meanwhile, "
+        "6 for interface endpoints"
     ) in text
     assert "a /23" in text
-    assert findings(network={"cidr": "10.0.0.0/23"}, tiers={"web": {"max": 13}}).problems == ()
+    assert findings(network={"cidr": "10.0.0.0/23"}, tiers={"web": {"max": 10}}).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -253,7 +260,7 @@ def test_everything_that_takes_an_address_beside_instances_counts(
     network = {"cidr": "10.0.0.0/24"} | {
         key: platform[key] for key in ("endpoint_zones",) if key in platform
     }
-    tier = {"max": 12 if "workers" in platform else 10} | {
+    tier = {"max": 12 if "workers" in platform else 9} | {
         key: platform[key] for key in ("refresh", "warm_pool") if key in platform
     }
     more = {"workers": platform["workers"]} if "workers" in platform else {}
@@ -343,7 +350,7 @@ def test_a_cache_has_so_many_nodes_and_no_more() -> None:
     ],
 )
 def test_each_family_has_a_quota_of_its_own(kind: str, key: str, code: str, vcpus: int) -> None:
-    tier = {"max": 3, "instance_types": [kind], "image": "ami-0123456789abcdef0"}
+    tier = {"max": 2, "instance_types": [kind], "image": "ami-0123456789abcdef0"}
     tiers = {"web": tier}
     region = {"aws:region": "us-east-1"}
     assert findings(region, tiers=tiers, quotas={key: vcpus}).problems == ()
