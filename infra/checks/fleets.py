@@ -26,8 +26,8 @@ def draining(group: FleetSettings) -> int:
 
     They are no more of the group, so that AWS goes on at once; but they run, have an address and
     are listed in the target group for the deregistration delay. As many go at a time as came
-    before, or as MinHealthyPercentage lets go, and the next only once new ones have booted. EC2 Auto
-    Scaling user guide, "How an instance refresh works".
+    before, or as MinHealthyPercentage lets go, and the next only once new ones have booted. EC2
+    Auto Scaling user guide, "How an instance refresh works".
     """
     if not isinstance(group, TierSettings):
         return 0
