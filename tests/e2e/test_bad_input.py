@@ -256,6 +256,15 @@ def test_credentials_of_another_account_are_refused_and_those_allowed_are_shown(
         "arn:aws:acm:eu-north-1:999999999999:certificate/none",
         arn,
     )
+    said = firstbell("up", "-s", "autumn", "--yes", code=2).stderr
+    assert "web/image: ami-0123456789abcdef0 is no image that this account has" in said
+    # The emulator gives every image the root disk that Ubuntu's have.
+    image = firstbell.client("ec2").register_image(Name="lms", RootDeviceName="/dev/sda1")
+    edit(
+        firstbell.stacks / "Pulumi.autumn.yaml",
+        "ami-0123456789abcdef0",
+        f"{image['ImageId']}, root_device: /dev/sda1",
+    )
     said = firstbell("up", "-s", "autumn", code=130).stderr
     assert "goes to AWS account 123456789012, Region eu-north-1" in said
     assert "nothing was changed; where nobody can answer, add --yes" in said
