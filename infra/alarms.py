@@ -58,6 +58,13 @@ RESTORE_MISSING: Final = (
 # Wednesday 00:00 until Thursday is over; the test may begin a day late.
 RESTORE_HOURS: Final = 5 * 24
 
+# What AWS Backup's kinds are to who reads a message.
+KINDS: Final[Mapping[str, str]] = {
+    "Aurora": "the database",
+    "EFS": "the file system",
+    "S3": "the files' bucket",
+}
+
 Silence = Literal["well", "told", "wrong"]
 Topic = Literal["users", "capacity", "database", "cache", "jobs", "backups"]
 # What is wrong when one of a topic's alarms is on, by the composite's name.
@@ -73,7 +80,7 @@ COMPOSITES: Final[Mapping[Topic, tuple[str, str]]] = {
     "database": ("database-is-strained", "The database runs out of connections, CPU or time."),
     "cache": ("cache-is-strained", "The cache is full: sessions may be evicted, users signed out."),
     "jobs": ("jobs-are-late", "Jobs wait too long, or failed for good."),
-    "backups": ("backups-fail", "A backup or a restore test failed, or no backup at all ran."),
+    "backups": ("backups-fail", "A backup or a restore test failed, or did not run."),
 }
 
 
@@ -341,27 +348,30 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
         "Backup's jobs in the console say why; start it by hand there today. "
         f"`firstbell drift -s {stack}` shows whether plan or role were changed.",
     )
-    yield Alarm(
-        name="backup-missing",
-        topic="backups",
-        metrics={"completed": watched.of_backups("NumberOfBackupJobsCompleted")},
-        # Without a single job AWS sends no metric at all. By vault alone: that it counts the jobs
-        # of one kind in one vault is not proven, and on a series that AWS does not send the alarm
-        # would stay on for ever.
-        expression="IF(completed >= 1, 0, 1)",
-        label="not one backup was completed",
-        threshold=1,
-        periods=BACKUP_HOURS,
-        period=HOUR,
-        text=f"Not one backup of {stack}, of whatever kind, was completed for {BACKUP_HOURS} "
-        "hours; a new stack says so until its first night is over. Next: "
-        f"`firstbell drift -s {stack}` shows whether plan, selection or role were changed; AWS "
-        "Backup's jobs in the console whether one waits. If there is none, no service is opted in "
-        "in this Region: console, Settings, Service opt-in. Start a backup by hand today, of "
-        "database, files and bucket each: one that is left out while others are backed up is told "
-        "by no alarm.",
-        silence="wrong",
-    )
+    for kind, suffix in _each(watched.backed_up):
+        what = KINDS[kind]
+        yield Alarm(
+            name=f"backup-missing{suffix}",
+            topic="backups",
+            metrics={
+                "completed": watched.of_backups(
+                    "NumberOfBackupJobsCompleted", kind if suffix else None
+                )
+            },
+            # Without a single job AWS sends no metric at all.
+            expression="IF(completed >= 1, 0, 1)",
+            label=f"not one backup of {what} was completed",
+            threshold=1,
+            periods=BACKUP_HOURS,
+            period=HOUR,
+            text=f"Not one backup of {what} of {stack} was completed for {BACKUP_HOURS} hours; "
+            "what is new says so until its first night is over. Next: "
+            f"`firstbell drift -s {stack}` shows whether plan, selection or role were changed; AWS "
+            "Backup's jobs in the console whether one waits. If there is none, its service "
+            f"({kind}) is not opted in in this Region: console, Settings, Service opt-in. Start a "
+            "backup by hand today.",
+            silence="wrong",
+        )
     yield Alarm(
         name="restore-test-failed",
         topic="backups",
@@ -375,26 +385,35 @@ def of_backups(stack: str, watched: Watched) -> Iterator[Alarm]:
         "that one can trust. Next: AWS Backup's restore jobs in the console say why; restore the "
         f"latest by hand. `firstbell drift -s {stack}` shows whether the role was changed.",
     )
-    if watched.restores:
+    for kind, suffix in _each(watched.restored):
+        what = KINDS[kind]
         yield Alarm(
-            name="restore-test-missing",
+            name=f"restore-test-missing{suffix}",
             topic="backups",
             metrics={
-                "completed": watched.of_backups("NumberOfRestoreJobsCompleted"),
+                "completed": watched.of_backups(
+                    "NumberOfRestoreJobsCompleted", kind if suffix else None
+                ),
                 "hourly": replace(watched.cluster.metric("CPUUtilization", "Average"), period=HOUR),
             },
             expression=RESTORE_MISSING,
-            label="not one restore since this month's test",
+            label=f"not one restore of {what} since this month's test",
             threshold=1,
             periods=RESTORE_HOURS,
             period=HOUR,
             text=f"This month's restore test of {stack}, on the second Sunday, has restored "
-            "nothing, of whatever kind, until Wednesday: nobody knows whether its backups work. "
-            f"Next: `firstbell drift -s {stack}` shows whether plan, selections or role were "
-            "changed; AWS Backup's restore testing in the console whether jobs wait, or found no "
-            "recovery point of the last week. Restore the latest by hand, of database, files and "
-            "bucket each: one that is left out while others are restored is told by no alarm.",
+            f"nothing of {what} until Wednesday: nobody knows whether those backups work. Next: "
+            f"`firstbell drift -s {stack}` shows whether plan, selections or role were changed; "
+            "AWS Backup's restore testing in the console whether a job waits, or found no recovery "
+            "point of the last week. Restore the latest by hand.",
         )
+
+
+def _each(kinds: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each kind, and what its alarm's name ends in. What the vault counts of all kinds together is
+    that of the only one: it needs no dimension more."""
+    for kind in kinds:
+        yield kind, f"-{kind.lower()}" if len(kinds) > 1 else ""
 
 
 def of_stack(stack: str, watched: Watched, settings: ObservabilitySettings) -> Sequence[Alarm]:

@@ -5,7 +5,7 @@ Copies to a recovery Region belong here, too, and are not made yet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,15 @@ TEST_DELAY_HOURS: Final = 3
 VALIDATION_HOURS: Final = 4
 # What AWS Backup calls the buckets that it restores into as a test.
 RESTORED_BUCKETS: Final = "awsbackup-restore-test-*"
+
+
+def tested(kinds: Iterable[str], settings: BackupSettings) -> tuple[str, ...]:
+    """Which of these kinds are restored as a test; a bucket only where each month's whole copy is
+    wanted."""
+    if not settings.restore_test:
+        return ()
+    left_out = () if settings.restore_test_bucket else ("S3",)
+    return tuple(kind for kind in kinds if kind not in left_out)
 
 
 @dataclass(frozen=True)
@@ -143,10 +152,8 @@ class Backup(pulumi.ComponentResource):
 
     @property
     def _tested(self) -> dict[str, pulumi.Output[str]]:
-        """What is restored as a test; a bucket only where each month's whole copy is wanted."""
         protected = self._args.protected
-        left_out = () if self._args.settings.restore_test_bucket else ("S3",)
-        return {kind: arn for kind, arn in protected.items() if kind not in left_out}
+        return {kind: protected[kind] for kind in tested(protected, self._args.settings)}
 
     def _restore_test(self, vault: aws.backup.Vault) -> None:
         settings, name = self._args.settings, self._name

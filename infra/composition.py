@@ -150,14 +150,15 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
             logs=logs,
         ),
     )
+    protected = {"Aurora": database.arn}
+    protected |= {"EFS": files.arn} if files else {}
+    protected |= {"S3": files.bucket.arn} if files and files.bucket else {}
     backup = Backup(
         f"{stack}-backup",
         BackupArgs(
             settings=platform.backup,
             stack=stack,
-            protected={"Aurora": database.arn}
-            | ({"EFS": files.arn} if files else {})
-            | ({"S3": files.bucket.arn} if files and files.bucket else {}),
+            protected=protected,
             tags=tags,
         ),
     )
@@ -319,6 +320,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                     },
                     cache=cache and cache.group_id,
                     refresh_rules=told.rule_names,
+                    backed_up=tuple(protected),
                 ),
             ),
             topic_arn=notices.topic_arn,

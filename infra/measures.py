@@ -314,16 +314,21 @@ class Watched:
     jobs: Mapping[str, Jobs]
     cluster: Cluster
     cache: CacheGroup | None = None
-    restores: bool = True
-    """Whether restores are tried out each month."""
+    backed_up: Sequence[str] = ("Aurora",)
+    """What is backed up each day, as AWS Backup calls the kinds."""
+    restored: Sequence[str] = ("Aurora",)
+    """Of which of them restores are tried out each month."""
     refresh_rules: Sequence[pulumi.Input[str]] = ()
     """EventBridge's names of the rules that tell of failed instance refreshes."""
 
     def of_balancer(self, name: str, stat: str) -> Metric:
         return Metric("AWS/ApplicationELB", name, stat, {"LoadBalancer": self.balancer})
 
-    def of_backups(self, name: str) -> Metric:
-        return Metric("AWS/Backup", name, "Sum", {"BackupVaultName": self.vault}, HOUR)
+    def of_backups(self, name: str, kind: str | None = None) -> Metric:
+        """Jobs of the stack's vault: of all kinds, or of one. CloudWatch user guide, "Supported
+        metrics for resource tags for telemetry": the dimensions that are published together."""
+        of = {"BackupVaultName": self.vault} | ({"ResourceType": kind} if kind else {})
+        return Metric("AWS/Backup", name, "Sum", of, HOUR)
 
     @property
     def capacities(self) -> list[Capacity]:

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from infra import alarms, dashboard
 from infra.alarms import COMPOSITES, MAX_ALARMS_OF_A_COMPOSITE, Alarm, Silence
+from infra.backup import tested
 from infra.cache import REPLICA_CPU_TARGET_PERCENT
 from infra.checks.connections import max_connections
 from infra.database import READER_CPU_TARGET_PERCENT
@@ -43,7 +44,8 @@ BUDGET_NOTICES: Final = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
 class MetricNames:
     """What CloudWatch calls the parts of a stack; groups, target groups and queues by the name that
     the stack's file has for them. `queues` are each with that of failed jobs, `refresh_rules`
-    those of EventBridge that tell of failed instance refreshes."""
+    those of EventBridge that tell of failed instance refreshes, `backed_up` the kinds that AWS
+    Backup protects."""
 
     balancer: pulumi.Input[str]
     vault: pulumi.Input[str]
@@ -53,6 +55,7 @@ class MetricNames:
     queues: Mapping[str, tuple[pulumi.Input[str], pulumi.Input[str]]]
     cache: pulumi.Input[str] | None = None
     refresh_rules: Sequence[pulumi.Input[str]] = ()
+    backed_up: Sequence[str] = ("Aurora",)
 
 
 def watch(
@@ -101,7 +104,8 @@ def watch(
         cache=CacheGroup(names.cache, cache, REPLICA_CPU_TARGET_PERCENT, floors.get("cache"))
         if cache is not None and names.cache is not None
         else None,
-        restores=platform.backup.restore_test,
+        backed_up=names.backed_up,
+        restored=tested(names.backed_up, platform.backup),
         refresh_rules=names.refresh_rules,
     )
 

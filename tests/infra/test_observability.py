@@ -73,7 +73,7 @@ def strangers(program: Recorded) -> set[str]:
         f"{where}: {dimension} {value}"
         for where, dimensions in series(program)
         for dimension, value in dimensions.items()
-        if dimension != "Role" and value not in _known(program, dimension)
+        if dimension not in ("Role", "ResourceType") and value not in _known(program, dimension)
     }
 
 
@@ -186,12 +186,9 @@ def test_a_night_without_any_backup_is_an_alarm_although_aws_sends_no_metric(
     (query, result) = alarm["metricQueries"]
     assert query["metric"]["metricName"] == "NumberOfBackupJobsCompleted"
     assert result["expression"] == "IF(completed >= 1, 0, 1)"
-    # All kinds together, so the text promises nothing of one that is left out.
+    # Only the database is backed up: what the vault counts is that.
     assert set(query["metric"]["dimensions"]) == {"BackupVaultName"}
-    assert (
-        "one that is left out while others are backed up is told by no alarm"
-        in (alarm["alarmDescription"])
-    )
+    assert "Not one backup of the database of tiny" in alarm["alarmDescription"]
     # From the completion of one daily backup to that of the next at the latest, and an hour.
     (plan,) = full.of_type("aws:backup/plan:Plan").values()
     latest = plan["rules"][0]["startWindow"] + plan["rules"][0]["completionWindow"]
@@ -268,6 +265,45 @@ def test_without_restore_tests_none_is_missed(record: Record) -> None:
     alarms = record(backup={"restore_test": False}).of_type(ALARM)
     assert "tiny-restore-test-missing" not in alarms
     assert "tiny-backup-missing" in alarms
+
+
+@pytest.mark.parametrize(
+    ("files", "backup", "backed_up", "restored"),
+    [
+        (None, {}, {""}, {""}),
+        ({}, {}, {"-aurora", "-efs"}, {"-aurora", "-efs"}),
+        ({"bucket": {}}, {}, {"-aurora", "-efs", "-s3"}, {"-aurora", "-efs", "-s3"}),
+        (
+            {"bucket": {}},
+            {"restore_test_bucket": False},
+            {"-aurora", "-efs", "-s3"},
+            {"-aurora", "-efs"},
+        ),
+        ({}, {"restore_test": False}, {"-aurora", "-efs"}, set()),
+    ],
+    ids=["database", "files", "bucket", "bucket not restored", "nothing restored"],
+)
+def test_each_kind_that_is_backed_up_has_its_alarm_and_no_other(
+    record: Record,
+    files: dict[str, Any] | None,
+    backup: dict[str, Any],
+    backed_up: set[str],
+    restored: set[str],
+) -> None:
+    program = record(backup=backup, **({} if files is None else {"files": files}))
+    alarms = program.of_type(ALARM)
+    for name, wanted in (("backup-missing", backed_up), ("restore-test-missing", restored)):
+        start = f"tiny-{name}"
+        assert {n.removeprefix(start) for n in alarms if n.startswith(start)} == wanted
+        for suffix in wanted:
+            dimensions = alarms[start + suffix]["metricQueries"][0]["metric"]["dimensions"]
+            kind = {"-aurora": "Aurora", "-efs": "EFS", "-s3": "S3"}.get(suffix)
+            assert dimensions.get("ResourceType") == kind
+    # They are those of the tests themselves, as AWS Backup spells them.
+    selections = program.of_type("aws:backup/restoreTestingSelection:RestoreTestingSelection")
+    if len(restored) > 1:
+        kinds = {f"-{s['protectedResourceType'].lower()}" for s in selections.values()}
+        assert kinds == restored
 
 
 def test_one_cause_is_told_once(full: Recorded) -> None:
