@@ -94,10 +94,7 @@ class Notices(pulumi.ComponentResource):
         for it; an alarm on failed deliveries tells if that is still so."""
         if not names:
             return []
-        start = topic.arn.apply(
-            lambda arn: ":".join(arn.split(":")[:5]).replace(":sns:", ":events:")
-        )
-        arns = [pulumi.Output.concat(start, ":rule/", name) for name in names]
+        arns = topic.arn.apply(lambda arn: [_rule_arn(arn, name) for name in names])
         return [
             {
                 "Effect": "Allow",

@@ -172,8 +172,8 @@ def test_what_is_destroyed_is_told_with_what_is_left_of_it(write_stack: WriteSta
 
 
 def test_a_database_that_leaves_no_snapshot_is_not_said_to(write_stack: WriteStack) -> None:
-    inputs = CLUSTER["inputs"] | {"skipFinalSnapshot": True}
-    assert protection.outlook(on_aws(write_stack, CLUSTER | {"inputs": inputs})) == []
+    inputs = {"finalSnapshotIdentifier": "tiny-database-final", "skipFinalSnapshot": True}
+    assert protection.outlook(on_aws(write_stack, {**CLUSTER, "inputs": inputs})) == []
 
 
 def test_what_shares_its_name_with_something_that_goes_keeps_its_objects(
