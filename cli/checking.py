@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from infra.checks.quotas import of_account
 from infra.errors import InputError, Problem, Problems
 from infra.policy import exceptions
 from infra.season.prices import PriceTable, read_prices
-from infra.settings.base import Unsound
+from infra.settings.base import Unsound, sound, sound_figures
 from infra.settings.dns import DnsSettings
 from infra.settings.fleet import FleetSettings
 from infra.settings.names import DNS_KEY, EDGE_KEY, EDGE_REGION, SITE_KEY
@@ -145,6 +145,8 @@ def check(stack: StackSettings | UnsoundStack, asked: Asked) -> Checked:
         warnings += wanted.table.dated_after(clock.now("aws").date())
         if cost is not None and wanted.most is not None:
             problems += cost_problems(cost, wanted.most, str(wanted.file))
+    if (problems or others) and (cloud := _within_reach(settings)):
+        problems += _ask(cloud).problems
     replace(examined, problems=tuple(problems), others=tuple(others)).refuse()
     return Checked(warnings, hours, cost)
 
@@ -169,77 +171,123 @@ def _why_no_plan(settings: StackSettings, examined: Examined) -> list[InputError
     return []
 
 
+@dataclass(frozen=True)
+class Cloud:
+    """A stack's cloud that can be asked: `client` makes boto3's, for a service and a Region."""
+
+    settings: StackSettings
+    client: Callable[[str, str], Any]
+    local: bool
+
+
 def check_cloud(stack: OpenStack) -> tuple[str, ...]:
     """Ask the stack's cloud about what the stack's file names and takes for granted; warnings.
 
     Raises:
         Problems: everything that the cloud says against it.
     """
-    settings = stack.settings
-    findings = _zone(stack) + _certificates(stack) + _images(stack)
-    if stack.local is None:
-        findings += _other_networks(stack)
-        findings += account_quotas(stack.client("service-quotas"), Subject(settings))
-    _refuse(settings, list(findings.problems))
+    findings = _ask(Cloud(stack.settings, stack.client, stack.local is not None))
+    _refuse(stack.settings, list(findings.problems))
     return findings.warnings
 
 
-def _certificates(stack: OpenStack) -> Findings:
-    """What ACM says of the certificates that a stack names, the CDN's as well."""
-    settings = stack.settings
-    edge = settings.platform.edge
-    named = [
-        (SITE_KEY, settings.platform.certificate_arn, settings.region),
-        (EDGE_KEY, edge and edge.certificate_arn, EDGE_REGION),
-    ]
+def _ask(cloud: Cloud) -> Findings:
     findings = Findings()
-    for key, arn, region in named:
-        if arn is None:
-            continue
-        found = described(stack.client("acm", region), arn, key)
-        if isinstance(found, Problem):
-            findings += Findings((found,))
-        elif found["DomainName"] == SOMEBODYS_NAME:
-            findings += Findings(
-                warnings=(
-                    f"{key}: the local cloud takes {arn} as fit for the site; only AWS, whose "
-                    "account has it, says what it names and whether it is issued",
-                )
-            )
-        else:
-            # The local cloud's certificates end by the system's clock, as AWS's do.
-            now = clock.now("aws")
-            findings += check_described(Subject(settings), found, now=now, key=key)
+    for question in _QUESTIONS if cloud.local else (*_QUESTIONS, *_QUESTIONS_TO_AWS):
+        with suppress(Unsound):
+            findings += question(cloud)
     return findings
 
 
-def _other_networks(stack: OpenStack) -> Findings:
+def _within_reach(settings: StackSettings) -> Cloud | None:
+    """The cloud of a stack that is refused anyway, where it answers at once: nothing is started for
+    it, and AWS is asked of an account that the stack may go to."""
+    try:
+        goes_to, region, accounts = settings.cloud, settings.region, settings.allowed_account_ids
+    except Unsound:
+        return None
+    if goes_to == "local":
+        from cli.localcloud import server
+
+        local = server.running()
+        return None if local is None else Cloud(settings, local.client, local=True)
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    quick = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+
+    def client(service: str, where: str) -> Any:
+        return boto3.client(service, region_name=where, config=quick)  # pyright: ignore[reportCallIssue, reportArgumentType] (any service)
+
+    try:
+        account = client("sts", region).get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError):
+        return None
+    return Cloud(settings, client, local=False) if account in accounts else None
+
+
+def _site_certificate(cloud: Cloud) -> Findings:
+    arn = cloud.settings.platform.certificate_arn
+    return _certificate(cloud, SITE_KEY, arn, cloud.settings.region)
+
+
+def _edge_certificate(cloud: Cloud) -> Findings:
+    edge = cloud.settings.platform.edge
+    return _certificate(cloud, EDGE_KEY, edge and edge.certificate_arn, EDGE_REGION)
+
+
+def _certificate(cloud: Cloud, key: str, arn: str | None, region: str) -> Findings:
+    """What ACM says of a certificate that a stack names."""
+    if arn is None:
+        return Findings()
+    found = described(cloud.client("acm", region), arn, key)
+    if isinstance(found, Problem):
+        return Findings((found,))
+    if found["DomainName"] == SOMEBODYS_NAME:
+        return Findings(
+            warnings=(
+                f"{key}: the local cloud takes {arn} as fit for the site; only AWS, whose "
+                "account has it, says what it names and whether it is issued",
+            )
+        )
+    # The local cloud's certificates end by the system's clock, as AWS's do.
+    return check_described(Subject(cloud.settings), found, now=clock.now("aws"), key=key)
+
+
+def _other_networks(cloud: Cloud) -> Findings:
     """Whether blocking public access would cut off somebody else's VPC."""
-    settings = stack.settings
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    settings, key = cloud.settings, "firstbell:platform/network/block_public_access"
     if settings.platform.network.block_public_access is not None:
         return Findings()
-    others = other_networks(stack.client("ec2"), settings.stack)
+    try:
+        others = other_networks(cloud.client("ec2", settings.region), settings.stack)
+    except (BotoCoreError, ClientError) as error:
+        return Findings(
+            warnings=(
+                f"{key}: EC2 does not say whether it would cut other VPCs off the internet: "
+                f"{error}; allow ec2:DescribeInternetGateways, or write true or false",
+            )
+        )
     if not others:
         return Findings()
+    what = f"is not given, and it would cut {', '.join(others)} off the internet"
     return Findings(
-        (
-            Problem(
-                "firstbell:platform/network/block_public_access",
-                f"is not given, and it would cut {', '.join(others)} off the internet",
-                "write false where others share the account, true to cut them",
-            ),
-        )
+        (Problem(key, what, "write false where others share the account, true to cut them"),)
     )
 
 
-def _images(stack: OpenStack) -> Findings:
+def _images(cloud: Cloud) -> Findings:
     """What EC2 says of the images that the groups name; the default ones are known."""
-    fleets = stack.settings.platform.fleets
-    given = {key: fleet for key, fleet in fleets.items() if fleet.image is not None}
+    region, fleets = cloud.settings.region, cloud.settings.platform.fleets
+    named = sound_figures(fleets, lambda fleet: fleet.image)
+    given = {key: fleets[key] for key, image in named.items() if image is not None}
     if not given:
         return Findings()
-    ec2, ssm = stack.client("ec2"), stack.client("ssm")
-    return images(ec2, ssm, given, everything_is_there=stack.local is not None)
+    ec2, ssm = cloud.client("ec2", region), cloud.client("ssm", region)
+    return images(ec2, ssm, given, everything_is_there=cloud.local)
 
 
 def images(
@@ -268,7 +316,7 @@ def images(
         except BotoCoreError as error:
             found += _image_unknown(where, name, error)
         else:
-            found += Findings(tuple(problems_with_image(key, fleet, answers[name])))
+            found += Findings(tuple(sound(problems_with_image(key, fleet, answers[name]))))
     return found
 
 
@@ -289,9 +337,20 @@ def _image_unknown(where: str, name: str, error: Exception) -> Findings:
     )
 
 
-def _zone(stack: OpenStack) -> Findings:
-    dns = stack.settings.platform.dns
-    return Findings() if dns is None else hosted_zone(stack.client("route53"), dns)
+def _zone(cloud: Cloud) -> Findings:
+    dns = cloud.settings.platform.dns
+    if dns is None:
+        return Findings()
+    return hosted_zone(cloud.client("route53", cloud.settings.region), dns)
+
+
+def _quotas(cloud: Cloud) -> Findings:
+    client = cloud.client("service-quotas", cloud.settings.region)
+    return account_quotas(client, Subject(cloud.settings))
+
+
+_QUESTIONS: Final = (_zone, _site_certificate, _edge_certificate, _images)
+_QUESTIONS_TO_AWS: Final = (_other_networks, _quotas)
 
 
 def hosted_zone(client: Any, dns: DnsSettings) -> Findings:

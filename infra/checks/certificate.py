@@ -35,16 +35,13 @@ def check_described(
             )
         )
     names = [str(certificate.get("DomainName")), *certificate.get("SubjectAlternativeNames", ())]
-    hosts = {platform.domain: "domain"} | {
-        host: f"tiers/{name}/hosts" for name, tier in platform.tiers.items() for host in tier.hosts
-    }
     found = [
         Problem(
             key,
             f"is for {', '.join(dict.fromkeys(names))}, not for {host} ({PLATFORM}/{where})",
             "request one that names it",
         )
-        for host, where in hosts.items()
+        for host, where in dict(platform.names_and_keys()).items()
         if not covered(host, names)
     ]
     return Findings(tuple(found), tuple(_ends_soon(certificate, now, key)))

@@ -8,13 +8,14 @@ few connections among many clients, and needs no check.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from infra import instances
 from infra.checks.base import PLATFORM, Findings, Subject
 from infra.errors import Problem
 from infra.settings import hardware
-from infra.settings.base import sound_figures
+from infra.settings.base import Unsound, sound_figures
 from infra.settings.database import DatabaseEngine
 
 # What may be used of max_connections: the rest is for failover, when the reader's connections
@@ -59,7 +60,31 @@ def max_connections(instance_class: str, engine: DatabaseEngine) -> int | None:
 
 
 def check(subject: Subject) -> Findings:
-    """Refuse tiers that together open more connections than the database's class takes."""
+    """Refuse tiers that together open more connections than the database takes; say where it is to
+    take more than its class bears."""
+    findings = Findings()
+    for found in (_too_many, _more_than_the_class):
+        with suppress(Unsound):
+            findings += found(subject)
+    return findings
+
+
+def _more_than_the_class(subject: Subject) -> Findings:
+    database = subject.settings.platform.database
+    stated = database.max_connections
+    usual = max_connections(database.instance_class, database.engine)
+    if stated is None or usual is None or stated <= usual:
+        return Findings()
+    return Findings(
+        warnings=(
+            f"{PLATFORM}/database/max_connections: {stated:,} is more than the {usual:,} that AWS "
+            f"reckons from the memory of {database.instance_class}, of which each connection takes "
+            "some; take a larger class, or watch FreeableMemory",
+        )
+    )
+
+
+def _too_many(subject: Subject) -> Findings:
     platform = subject.settings.platform
     database = platform.database
     has_proxies = hardware.has_proxies(subject.settings)

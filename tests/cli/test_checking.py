@@ -164,6 +164,32 @@ def test_the_local_cloud_is_asked_for_the_certificate_as_aws_is(
     assert asked(elsewhere) == (warning,), "it is still somebody else's"
 
 
+def test_what_is_wrong_with_a_file_hides_no_certificate_for_another_domain(
+    local: LocalCloud, write_stack: WriteStack
+) -> None:
+    """The local cloud is asked because it runs; it would not be started for it."""
+    acm = local.client("acm", REGION)
+    other = acm.request_certificate(DomainName="lms.example.com", ValidationMethod="DNS")
+    right = acm.request_certificate(DomainName="lms.example.org", ValidationMethod="DNS")
+
+    def told(certificate: str, **more: Any) -> list[str]:
+        platform = {"domain": "lms.example.org", "certificate_arn": certificate} | more
+        write_stack(**{"firstbell:platform": platform})
+        stack: StackSettings | UnsoundStack
+        try:
+            stack = read_stack("tiny")
+        except UnsoundStack as error:
+            stack = error
+        with pytest.raises(Problems) as caught:
+            check(stack, Asked())
+        return [problem.where.rpartition("/")[2] for problem in caught.value.problems]
+
+    for more, key in (({"backup": {"hour": 24}}, "hour"), ({"quotas": {"elastic_ips": 1}}, "nat")):
+        assert told(other["CertificateArn"], **more) == [key, "certificate_arn"]
+        assert told(right["CertificateArn"], **more) == [key]
+    assert told(other["CertificateArn"], domain=5) == ["domain"], "nobody knows for what"
+
+
 def test_a_stack_with_a_certificate_of_another_account_can_be_tried_on_the_local_cloud(
     local: LocalCloud,
 ) -> None:

@@ -303,6 +303,10 @@ def test_a_certificate_for_another_domain_or_none_at_all_is_refused(firstbell: F
     firstbell.environment["PULUMI_BACKEND_URL"] = f"file://{firstbell.stacks}"
     said = firstbell("preview", "-s", "autumn", code=2).stderr
     assert "firstbell:platform/certificate_arn: is for lms.example.com, not for lms" in said
+    file.write_text(file.read_text() + "    netwrok: {}\n    quotas: {elastic_ips: 1}\n")
+    said = firstbell("preview", "-s", "autumn", code=2).stderr
+    assert "firstbell:platform/certificate_arn: is for lms.example.com, not for lms" in said
+    assert "did you mean 'network'?" in said
     file.write_text(ON_AWS.format(arn="arn:aws:acm:eu-north-1:123456789012:certificate/none"))
     said = firstbell("preview", "-s", "autumn", code=2).stderr
     assert "ACM does not show arn:aws:acm:eu-north-1:123456789012:certificate/none" in said

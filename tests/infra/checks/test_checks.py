@@ -76,6 +76,15 @@ def test_a_proxy_needs_no_check_and_a_stated_max_connections_is_believed() -> No
     assert "takes 2,549" in the_problem(tiers=tier, database={"max_connections": 2549})[1]
 
 
+@pytest.mark.parametrize(("stated", "warned"), [(1802, 0), (1803, 1)])
+def test_more_connections_than_the_class_bears_are_worth_a_warning(
+    stated: int, warned: int
+) -> None:
+    found = findings(database={"max_connections": stated})
+    assert found.problems == ()
+    assert len([text for text in found.warnings if "more than the 1,802" in text]) == warned
+
+
 def test_a_proxy_is_not_proposed_where_there_is_none() -> None:
     tier = {"web": {"max": 200}}
     _, text = the_problem(tiers=tier)
@@ -498,7 +507,10 @@ def test_a_certificate_for_another_domain_or_not_issued_is_refused(
 def test_the_hosts_of_every_tier_need_a_certificate_too() -> None:
     tiers = {
         "web": {"image": "ami-0123456789abcdef0"},
-        "tenant": {"image": "ami-0123456789abcdef0", "hosts": ["nantes.example.org"]},
+        "tenant": {
+            "image": "ami-0123456789abcdef0",
+            "hosts": ["nantes.example.org", "LMS.example.org"],
+        },
     }
     described = {"Status": "ISSUED", "DomainName": "lms.example.org"}
     (problem,) = check_described(aws(tiers=tiers), described, now=NOW).problems
