@@ -140,12 +140,21 @@ def _sound_entries(
 ) -> dict[str, Model]:
     """The entries of a mapping; one whose name is wrong is none the less there."""
     below = _by_first(location for location in errors if location[-1] != OF_A_KEY)
+    # A name that is no text stands in pydantic's locations as one.
+    errors_of = {str(name): inner for name, inner in below.items()}
     return {
-        str(name): _with_holes(model, entry, below[cast("str", name)])
-        if name in below
-        else model.model_validate(entry, context=WITHOUT_RULES)
+        str(name): _with_holes(model, entry, errors_of[str(name)])
+        if str(name) in errors_of
+        else _sound_entry(model, entry)
         for name, entry in data.items()
     }
+
+
+def _sound_entry(model: type[Model], data: object) -> Model:
+    try:
+        return model.model_validate(data, context=WITHOUT_RULES)
+    except ValidationError:
+        return model.hollow()  # its name is wrong in a way that let nobody look at it
 
 
 def example(field: FieldInfo) -> object:

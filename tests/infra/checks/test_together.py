@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from infra.checks import examine
 from infra.errors import Problem, Problems
-from infra.settings.stack import UnsoundStack, from_config
+from infra.settings.stack import StackSettings, UnsoundStack, from_config
 
 PLATFORM: Final = "firstbell:platform"
 SOUND: Final[Mapping[str, Any]] = {
@@ -205,3 +206,70 @@ def test_what_was_meant_for_another_key_is_not_taken_for_left_out() -> None:
 
 def test_a_file_with_every_mistake_is_told_all_of_them_at_once() -> None:
     check(list(MISTAKES))
+
+
+JUNK: Final[list[Any]] = [
+    None, True, -1, 0, 3, 10**9, 1.5, float("inf"), "", "x", "5", "a.example.org", "é", [], ["x"],
+    [5, None], {}, {"x": 1}, {"min": 9, "max": 1}, {1: 2}, {None: {}}, "db.r6g.large", "m7g.large",
+    {"web": None}, {"kind": "moodle"}, {"kind": ["moodle"]}, "moodle", [["x"]], b"x",
+]  # fmt: skip
+FULL: Final[Mapping[str, Any]] = {
+    "firstbell:cloud": "aws",
+    "firstbell:season": "season.yaml",
+    "aws:region": "eu-north-1",
+    "aws:allowedAccountIds": ["111122223333"],
+    PLATFORM: SOUND[PLATFORM]
+    | {
+        "certificate_arn": "arn:aws:acm:eu-north-1:111122223333:certificate/1",
+        "owner": "platform",
+        "edge": {"static_paths": ["/theme/*"], "certificate_arn": None},
+        "tiers": {
+            "web": {
+                "application": {"kind": "moodle", "version": "4.5.8", "sha256": "0" * 64},
+                "instance_types": ["m7i.large"],
+                "warm_pool": {"min": 1, "max_prepared": 3},
+                "refresh": {"min_healthy_percent": 90},
+            },
+            "api": {"hosts": ["api.example.org"], "paths": ["/api/*"], "takes_requests": True},
+        },
+        "database": {"engine": "aurora-mysql", "replicas": {"min": 1}, "parameters": {"a": "b"}},
+        "cache": {"replicas": {"min": 1, "max": 1}, "node_type": "cache.m7g.large"},
+        "files": {"access_points": {"data": {"path": "/data"}}, "bucket": {}},
+        "quotas": {"standard_vcpus": 64},
+        "network": {"cidr": "10.0.0.0/16", "zones": 3, "nat": "zone"},
+        "firewall": {"unchallenged_paths": ["/api/"]},
+    },
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands, at every depth."""
+    below = value.items() if isinstance(value, dict) else ()
+    return [path, *(place for key, entry in below for place in places(entry, (*path, key)))]
+
+
+def put(value: Any, path: tuple[Any, ...], junk: Any) -> None:
+    for key in path[:-1]:
+        value = value[key] if isinstance(value, dict) and key in value else {}
+    if isinstance(value, dict):
+        value[path[-1]] = junk
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(places(FULL)[1:]), st.sampled_from(JUNK)), min_size=1, max_size=4
+    )
+)
+def test_whatever_is_written_anywhere_is_taken_or_told(changes: list[tuple[Any, Any]]) -> None:
+    """Never a traceback, and never an error without its place."""
+    config = copy.deepcopy(dict(FULL))
+    for path, junk in changes:
+        put(config, path, copy.deepcopy(junk))
+    stack: StackSettings | UnsoundStack
+    try:
+        stack = from_config("tiny", config, source="a test")
+    except UnsoundStack as error:
+        stack = error
+    problems = examine(stack, datetime(2026, 11, 1, tzinfo=UTC)).problems
+    assert all(problem.where and problem.what for problem in problems)
+    assert bool(problems) or isinstance(stack, StackSettings)
