@@ -202,6 +202,9 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
         # Whether or not it is closed yet: its instances are replaced once then, not twice.
         behind_cdn=edge is not None,
     )
+    # While they boot, instances reach out for packages and mount the files: where the zone's mount
+    # target is not there yet they fail, and are replaced.
+    boots_after = [*network.ways_out, *(files.mount_targets if files else ())]
     priorities = rule_priorities(platform.tiers)
     tiers = {
         name: WebTier(
@@ -214,7 +217,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 priority=priorities[name],
                 vpc_id=network.vpc_id,
                 subnet_ids=network.application_subnet_ids,
-                ways_out=network.ways_out,
+                boots_after=boots_after,
                 listener_arn=balancer.listener_arn,
                 balancer_arn_suffix=balancer.arn_suffix,
                 balancer_security_group_id=balancer.security_group_id,
@@ -269,7 +272,7 @@ def compose(settings: StackSettings, now: datetime | None = None) -> Platform:
                 scheduled=name in season.targets,
                 vpc_id=network.vpc_id,
                 subnet_ids=network.application_subnet_ids,
-                ways_out=network.ways_out,
+                boots_after=boots_after,
                 surroundings=surroundings,
                 tags=tags,
             ),

@@ -39,8 +39,8 @@ METRICS: Final = (
 class FleetArgs:
     """`bounds` is the floor and cap that hold now; `scheduled` says that a season moves them.
 
-    Instances install what they need while they boot: the group waits for `ways_out`. Without
-    `target_group_arns` AWS itself judges their health.
+    Instances install and mount what they need while they boot: the group waits for `boots_after`.
+    Without `target_group_arns` AWS itself judges their health.
     """
 
     description: str
@@ -49,7 +49,7 @@ class FleetArgs:
     scheduled: bool
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    ways_out: Sequence[pulumi.Resource]
+    boots_after: Sequence[pulumi.Resource]
     user_data: pulumi.Input[str]
     statements: Sequence[Statement]
     tags: Mapping[str, str]
@@ -218,7 +218,7 @@ class Fleet:
                 ).items()
             ],
             opts=pulumi.ResourceOptions(
-                parent=self._parent, ignore_changes=ignored, depends_on=list(args.ways_out)
+                parent=self._parent, ignore_changes=ignored, depends_on=list(args.boots_after)
             ),
         )
 

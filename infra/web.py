@@ -25,7 +25,7 @@ TIER_HEADER: Final = "x-firstbell-tier"
 class WebTierArgs:
     """`bounds` is the floor and cap that hold now; `scheduled` says that a season moves them.
 
-    Instances install what they need while they boot: the group waits for `ways_out`.
+    Instances install and mount what they need while they boot: the group waits for `boots_after`.
     """
 
     tier: str
@@ -35,7 +35,7 @@ class WebTierArgs:
     priority: int
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    ways_out: Sequence[pulumi.Resource]
+    boots_after: Sequence[pulumi.Resource]
     listener_arn: pulumi.Input[str]
     balancer_arn_suffix: pulumi.Input[str]
     balancer_security_group_id: pulumi.Input[str]
@@ -98,7 +98,7 @@ class WebTier(pulumi.ComponentResource):
                 scheduled=args.scheduled,
                 vpc_id=args.vpc_id,
                 subnet_ids=args.subnet_ids,
-                ways_out=args.ways_out,
+                boots_after=args.boots_after,
                 user_data=user_data(node, args.surroundings),
                 statements=args.surroundings.statements,
                 tags=self._tags,

@@ -35,7 +35,7 @@ class WorkersArgs:
     scheduled: bool
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
-    ways_out: Sequence[pulumi.Resource]
+    boots_after: Sequence[pulumi.Resource]
     surroundings: Surroundings
     tags: Mapping[str, str]
 
@@ -119,7 +119,7 @@ class Workers(pulumi.ComponentResource):
                 scheduled=args.scheduled,
                 vpc_id=args.vpc_id,
                 subnet_ids=args.subnet_ids,
-                ways_out=args.ways_out,
+                boots_after=args.boots_after,
                 user_data=user_data(node, args.surroundings),
                 statements=args.surroundings.statements + self._statements(queue),
                 tags=self._tags,

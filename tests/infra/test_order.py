@@ -24,3 +24,11 @@ def test_the_later_waits_for_what_aws_demands_before_it(
     record: Record, later: str, earlier: set[str]
 ) -> None:
     assert earlier <= record().dependencies(later)
+
+
+@pytest.mark.parametrize("group", ["web", "workers"])
+def test_instances_boot_once_each_zone_can_mount_the_files(record: Record, group: str) -> None:
+    """One that came before is never ready, and is given up after twice its boot."""
+    mounts = {f"MountTarget::tiny-files-{zone}" for zone in (1, 2, 3)}
+    made = record(files={}, workers={})
+    assert mounts <= made.dependencies(f"Group::tiny-{group}")
