@@ -36,6 +36,7 @@ def test_every_setting_of_a_tier_reaches_a_resource(record: Record) -> None:
         tiers={
             "web": {
                 "boot_minutes": 7,
+                "image": "ami-0123456789abcdef0",
                 "root_device": "/dev/sda1",
                 "max_lifetime_days": 14,
                 "refresh": {"min_healthy_percent": 90, "max_healthy_percent": 120},
