@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
 from typing import Any, Final
 
 # Actions that take no resource but "*". Service Authorization Reference, "Actions, resources, and
@@ -52,6 +55,20 @@ LISTING: Final = "logs:DescribeLogGroups"
 _SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com")
 
 
+@cache
+def _known_actions() -> dict[str, Any]:
+    """AWS's services, each with its actions in small letters: AWS's policy generator's data, as
+    cfn-lint ships it."""
+    path = resources.files("cfnlint").joinpath("data", "AdditionalSpecs", "Policies.json")
+    return json.loads(path.read_text())
+
+
+def exists(action: str) -> bool:
+    """Whether AWS knows an action; one that it does not know allows nothing, without a word."""
+    service, _, name = action.lower().partition(":")
+    return name in _known_actions().get(service, {}).get("Actions", {})
+
+
 def listed(value: Any) -> list[Any]:
     """Policies write one value where a list has one."""
     return value if isinstance(value, list) else [] if value is None else [value]
@@ -71,6 +88,11 @@ def faults_of_identity(document: Mapping[str, Any]) -> list[str]:
             found.append("allows all but something")
         actions = listed(statement.get("Action"))
         found += [f"wildcard action {action}" for action in actions if "*" in action]
+        found += [
+            f"{action}, which AWS does not know"
+            for action in actions
+            if "*" not in action and not exists(action)
+        ]
         named_only = [action for action in actions if action not in WITHOUT_RESOURCES]
         for resource in listed(statement.get("Resource")):
             if is_everything(resource) and named_only:

@@ -127,6 +127,8 @@ def test_a_document_that_names_action_and_resource_passes() -> None:
         {"Action": "logs:PutLogEvents", "Resource": "arn:aws:logs:*:*:*"},
         {"Action": ["cloudwatch:PutMetricData", "sqs:SendMessage"], "Resource": "*"},
         {"NotAction": "iam:PassRole"},
+        {"Action": "s3:GetObjects"},
+        {"Action": "efs:ClientMount"},
     ],
     ids=str,
 )
