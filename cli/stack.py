@@ -28,6 +28,7 @@ from semver import VersionInfo
 from cli import policy, program, recovery
 from cli.engine import Engine, find_or_build
 from cli.localcloud import project, server
+from cli.localcloud.plugin import Plugin
 from cli.localcloud.server import LocalCloud
 from cli.render import BEGUN, NOTHING_CHANGED, Urgent
 from infra import paths, yaml_file
@@ -234,6 +235,19 @@ class OpenStack:
             stack_name=self.name, project_name=PROJECT, program=program.run, opts=self._options()
         )
 
+    @cached_property
+    def _plugin(self) -> Plugin | None:
+        if self.local is None:
+            return None
+        return Plugin(self.environment, paths.local_cloud() / "provider.log")
+
+    def load(self) -> None:
+        """Begin to load what `preview` and `up` need, beside whatever else goes on."""
+        program.load()
+        if self.local is not None:
+            self.local.load(self.settings.region)
+        _ = self._plugin
+
     def _existing(self) -> automation.Stack | None:
         """The stack, unless nobody has applied it yet: looking creates nothing."""
         try:
@@ -342,7 +356,11 @@ class OpenStack:
         left: str = BEGUN,
     ) -> Outcome:
         recorder = recorder or _Recorder(progress, refreshing=refreshing)
+        serving = self._plugin  # starts, while the stack is looked for
         stack = self._stack
+        if serving is not None:
+            before = dict(stack.workspace.env_vars)
+            stack.workspace.env_vars = before | serving.variables()
         with program.silent_debug_log():
             _interruptible(
                 lambda: _engine_errors(lambda: operation(stack, recorder), recorder.errors),

@@ -293,8 +293,7 @@ def _open_checked(
     except UnsoundStack as error:
         checking.check(error, asked)
         raise
-    if stack.local is not None:
-        stack.local.load(stack.settings.region)
+    stack.load()
     (checked,) = results
     return stack, replace(checked, warnings=[*checked.warnings, *checking.check_cloud(stack)])
 

@@ -1,4 +1,7 @@
-"""`python -m cli.localcloud.provider ENGINE_ADDRESS`: the plugin that the Pulumi engine starts."""
+"""`python -m cli.localcloud.provider`: the plugin, started by us (`plugin.py`) or by the engine.
+
+The engine names its own address, which a provider that makes no resources of components needs not.
+"""
 
 from __future__ import annotations
 

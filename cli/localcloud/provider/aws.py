@@ -53,6 +53,22 @@ class AwsError(Exception):
         return any(word in self.code for word in words)
 
 
+@functools.cache
+def _client(endpoint: str, service: str, region: str) -> Any:
+    config = botocore.config.Config(
+        max_pool_connections=CONNECTIONS,
+        # Nothing throttles here; a dead server should be told of at once.
+        retries={"total_max_attempts": 1},
+        connect_timeout=5,
+        read_timeout=60,
+        proxies={},
+        # Our own validation knows more, and tolerates unknowns in previews.
+        parameter_validation=False,
+        s3={"addressing_style": "path"},
+    )
+    return keep_host(sessions.client(service, region, endpoint, config))
+
+
 class Cloud:
     """One Region of the local cloud."""
 
@@ -60,32 +76,13 @@ class Cloud:
         self.region = region
         self.partition = "aws"
         self._endpoint = endpoint
-        self._clients: dict[str, Any] = {}
         self._memory: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     def client(self, service: str) -> Any:
         """The service's client, made at its first use: loading a model costs up to 0.2 s."""
         with self._lock:
-            if service not in self._clients:
-                client = sessions.client(
-                    service,
-                    self.region,
-                    self._endpoint,
-                    config=botocore.config.Config(
-                        max_pool_connections=CONNECTIONS,
-                        # Nothing throttles here; a dead server should be told of at once.
-                        retries={"total_max_attempts": 1},
-                        connect_timeout=5,
-                        read_timeout=60,
-                        proxies={},
-                        # Our own validation knows more, and tolerates unknowns in previews.
-                        parameter_validation=False,
-                        s3={"addressing_style": "path"},
-                    ),
-                )
-                self._clients[service] = keep_host(client)
-            return self._clients[service]
+            return _client(self._endpoint, service, self.region)
 
     def remember(self, what: str, load: Callable[[], T]) -> T:
         """What was loaded once, for as long as this process lives (one run of the engine)."""

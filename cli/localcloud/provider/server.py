@@ -35,8 +35,33 @@ MAX_MESSAGE_BYTES: Final = 400 * 1024 * 1024
 GRACE_SECONDS: Final = 60.0
 
 
+class Providers:
+    """Gives each connection a provider of its own.
+
+    The engine makes one for each provider that it has configured: where a stack moves to another
+    Region, two at once.
+    """
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint = endpoint_url
+        self._lock = threading.Lock()
+        self._by_peer: dict[str, Provider] = {}
+
+    def __getattr__(self, method: str) -> Callable[[Any, Any], Any]:
+        def call(request: Any, context: Any) -> Any:
+            return getattr(self._provider(context.peer()), method)(request, context)
+
+        return call
+
+    def _provider(self, peer: str) -> Provider:
+        with self._lock:
+            if peer not in self._by_peer:
+                self._by_peer[peer] = Provider(self._endpoint)
+            return self._by_peer[peer]
+
+
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves one engine."""
+    """Serves one engine, for one configuration."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._endpoint = endpoint_url
@@ -311,7 +336,8 @@ def serve(endpoint_url: str, announce: Callable[[int], None]) -> None:
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ],
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(endpoint_url), server)
+    providers: Any = Providers(endpoint_url)  # a servicer by its methods
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(providers, server)
     port = server.add_insecure_port("127.0.0.1:0")
     engine = os.getppid()
     # The engine asks with SIGINT, once it has no call under way, and waits.

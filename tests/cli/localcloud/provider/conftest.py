@@ -6,7 +6,8 @@ import functools
 import json
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pulumi import automation
 
 from cli.engine import find_or_build
 from cli.localcloud import server, sessions
+from cli.localcloud.plugin import Plugin
 from cli.program import settled
 
 REGION = "eu-north-1"
@@ -109,16 +111,21 @@ def engine_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
-    return _new_bench(tmp_path, engine_home, moto)
+def bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Iterator[Bench]:
+    with _new_bench(tmp_path, engine_home, moto) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def module_bench(tmp_path_factory: pytest.TempPathFactory, engine_home: Path, moto: Moto) -> Bench:
-    return _new_bench(tmp_path_factory.mktemp("bench"), engine_home, moto)
+def module_bench(
+    tmp_path_factory: pytest.TempPathFactory, engine_home: Path, moto: Moto
+) -> Iterator[Bench]:
+    with _new_bench(tmp_path_factory.mktemp("bench"), engine_home, moto) as made:
+        yield made
 
 
-def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
+@contextmanager
+def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Generator[Bench]:
     root = find_or_build(lambda _: None).root
     local = tmp_path / "home" / "local"
     local.mkdir(parents=True)
@@ -132,6 +139,8 @@ def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
         await settled()
 
     name = f"t{uuid.uuid4().hex[:6]}"
+    provider = {"AWS_ENDPOINT_URL": moto.endpoint, "FIRSTBELL_HOME": str(tmp_path / "home")}
+    plugin = Plugin(provider, local / "provider.log")
     stack = automation.create_or_select_stack(
         name,
         "provider-test",
@@ -146,11 +155,12 @@ def _new_bench(tmp_path: Path, engine_home: Path, moto: Moto) -> Bench:
                 # Half of the engine's work; nothing is killed here.
                 "PULUMI_SKIP_CHECKPOINTS": "true",
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-                "AWS_ENDPOINT_URL": moto.endpoint,
-                "FIRSTBELL_HOME": str(tmp_path / "home"),
-            },
+            }
+            | provider
+            | plugin.variables(),
         ),
     )
     stack.set_config("aws:region", automation.ConfigValue(REGION))
     made.append(Bench(stack, state))
-    return made[0]
+    yield made[0]
+    plugin.end()
