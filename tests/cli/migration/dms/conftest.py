@@ -90,11 +90,11 @@ class Player(threading.Thread):
                     task.ready()
                 elif task.status == "running" and not self.halted:
                     try:
-                        self._move()
+                        self._move(task)
                     except psycopg.Error:
                         time.sleep(0.1)
 
-    def _move(self) -> None:
+    def _move(self, task: Any) -> None:
         found = {table: dict(report) for table, report in self.reported.items()}
         with (
             psycopg.connect(self.source, autocommit=True) as left,
@@ -103,6 +103,11 @@ class Player(threading.Thread):
             right.execute("SET session_replication_role = replica")
             for table in TABLES:
                 found[table] = self._table(left, right, table, found.get(table))
+            if task.status != "running":
+                # A task that is stopped writes no more. Whoever empties the tables after it was
+                # stopped waits for what is committed here: all of them have been read.
+                right.rollback()
+                return
         # DMS reports what it has committed, all of it at once.
         for table, report in found.items():
             self.reported[table] = self.reported.get(table, {}) | report
