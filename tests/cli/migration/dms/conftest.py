@@ -76,6 +76,7 @@ class Player(threading.Thread):
     spoil: dict[str, str] = field(default_factory=dict[str, str])
     reported: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     ended: threading.Event = field(default_factory=threading.Event)
+    moving: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
@@ -88,11 +89,19 @@ class Player(threading.Thread):
             for task in list(dms_backends[DEFAULT_ACCOUNT_ID][REGION].replication_tasks.values()):
                 if task.status == "creating":
                     task.ready()
-                elif task.status == "running" and not self.halted:
+                elif task.status == "running":
                     try:
-                        self._move(task)
+                        with self.moving:
+                            if not self.halted:
+                                self._move(task)
                     except psycopg.Error:
                         time.sleep(0.1)
+
+    def halt(self) -> None:
+        """Move nothing more; what is under way is waited for."""
+        self.halted = True
+        with self.moving:
+            pass
 
     def _move(self, task: Any) -> None:
         found = {table: dict(report) for table, report in self.reported.items()}

@@ -63,7 +63,7 @@ def test_after_an_abort_the_source_is_written_and_a_second_cutover_works(school:
     # Whichever side's names DMS tells tables by: here the target's, elsewhere the source's.
     school.player.target_names = True
     run = soaking(school)
-    school.player.halted = True
+    school.player.halt()
 
     def order_back() -> None:
         if run.journal.current.state == "drain" and school.player.halted:
@@ -85,7 +85,7 @@ def test_changes_that_do_not_arrive_in_time_bring_users_back(school: School) -> 
     run = soaking(school)
     rehearsed(run, 0.5)
     run.window = timedelta(seconds=8)
-    school.player.halted = True
+    school.player.halt()
 
     def move_again_on_the_way_back() -> None:
         if run.journal.current.direction == "back":
@@ -110,7 +110,7 @@ def test_a_row_that_differs_is_found_and_users_stay_on_the_source(school: School
 
 def test_rows_that_dms_counted_and_the_target_lacks_are_found(school: School) -> None:
     run = soaking(school)
-    school.player.halted = True
+    school.player.halt()
     with psycopg.connect(school.target.dsn("lms")) as conn:
         conn.execute("SET session_replication_role = replica")
         conn.execute("DELETE FROM lms.essay WHERE id = 7")
