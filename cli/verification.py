@@ -305,7 +305,11 @@ def _status(
 
 def below_floor(targets: Iterable[TargetStatus]) -> list[str]:
     """The targets with fewer units in service than their floor."""
-    return [target.target for target in targets if target.in_service < target.floor]
+    return [
+        target.target
+        for target in targets
+        if target.floor is not None and target.in_service < target.floor
+    ]
 
 
 def required_at(stack: OpenStack, moment: datetime) -> Mapping[str, int]:

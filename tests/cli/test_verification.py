@@ -58,8 +58,11 @@ def test_headroom_is_what_serves_beyond_what_is_required(
 
 def test_what_serves_with_less_than_its_floor_is_named() -> None:
     found = [
-        TargetStatus(name, 4, serving, None, None, None, None, None)
-        for name, serving in {"web": 3, "quiz": 4, "staging": 5}.items()
+        TargetStatus(name, floor, serving, None, None, None, None, None)
+        for name, floor, serving in (
+            *(("web", 4, 3), ("quiz", 4, 4), ("staging", 4, 5)),
+            ("unscheduled", None, 0),
+        )
     ]
     assert below_floor(found) == ["web"]
 
