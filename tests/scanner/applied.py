@@ -24,6 +24,8 @@ PARTS: Final[Mapping[str, Any]] = {
     "edge": {},
     "workers": {"jobs": {"imports": {"min": 0}}},
     "database": {"proxy": True},
+    # The workers beside the largest fleet are more than a new account has.
+    "quotas": {"standard_vcpus": 512},
 }
 
 
