@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -107,8 +108,11 @@ class _Ending:
                     stream.flush()
         except BrokenPipeError:
             self.code = BROKEN_PIPE
-        except OSError:
+        except OSError as error:
             self.code = self.code or FirstbellError.exit_code
+            with suppress(OSError):
+                sys.stderr.write(f"error: what was to be said cannot be written: {error}\n")
+                sys.stderr.flush()
         os._exit(self.code)
 
 

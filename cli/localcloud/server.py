@@ -248,42 +248,38 @@ def _process(cloud: LocalCloud) -> psutil.Process | None:
 
 
 def _ask(endpoint: str) -> dict[str, Any] | None:
-    """Who serves at the endpoint, or None. Never goes through a proxy."""
-    address = urlsplit(endpoint)
-    connection = http.client.HTTPConnection(
-        address.hostname or "", address.port, timeout=ANSWER_SECONDS
-    )
+    """Who serves at the endpoint, or None."""
     try:
-        connection.request("GET", IDENTITY_PATH)
-        identity = json.loads(connection.getresponse().read())
+        with _connection(endpoint) as connection:
+            connection.request("GET", IDENTITY_PATH)
+            identity = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    finally:
-        connection.close()
     return identity if isinstance(identity, dict) and "generation" in identity else None
 
 
 def _ask_for_zones(endpoint: str, region: str) -> None:
     """Ask for a Region's zones, without a client of boto3: EC2's takes a while to load as well."""
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        # The server looks at what a request is signed for, not at the signature.
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{region}/ec2/"
+        "aws4_request, SignedHeaders=host, Signature=none",
+    }
+    body = "Action=DescribeAvailabilityZones&Version=2016-11-15"
+    with suppress(OSError, http.client.HTTPException), _connection(endpoint) as connection:
+        connection.request("POST", "/", body, headers)
+        connection.getresponse().read()
+
+
+@contextmanager
+def _connection(endpoint: str) -> Generator[http.client.HTTPConnection]:
+    """A connection to the server; it never goes through a proxy."""
     address = urlsplit(endpoint)
-    with suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=ANSWER_SECONDS
-        )
-        with closing(connection):
-            connection.request(
-                "POST",
-                "/",
-                body="Action=DescribeAvailabilityZones&Version=2016-11-15",
-                headers={
-                    "Content-Type": "application/x-www-form-urlencoded",
-                    # The server looks at what a request is signed for, not at the signature.
-                    "Authorization": "AWS4-HMAC-SHA256 Credential="
-                    f"{ACCESS_KEY}/20260101/{region}/ec2/aws4_request, SignedHeaders=host, "
-                    "Signature=none",
-                },
-            )
-            connection.getresponse().read()
+    with closing(
+        http.client.HTTPConnection(address.hostname or "", address.port, timeout=ANSWER_SECONDS)
+    ) as connection:
+        yield connection
 
 
 def _check_running(cloud: LocalCloud, now: datetime, port: int | None) -> None:

@@ -124,9 +124,13 @@ def test_output_that_cannot_be_written_is_a_failure() -> None:
         finished = subprocess.run(
             [sys.executable, "-c", "from cli.main import main; main()", "--version"],
             stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
             check=False,
         )
-    assert finished.returncode != 0
+    assert finished.returncode == 1
+    assert "No space left on device" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
 def test_bad_input_exits_2_says_what_is_right_and_shows_no_traceback(

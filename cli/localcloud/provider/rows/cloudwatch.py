@@ -22,7 +22,7 @@ DASHBOARD: Final = Row(
     documents="dashboardBody",
 )
 
-_TAGS: Final = Tagging(
+TAGS: Final = Tagging(
     add="tag_resource",
     remove="untag_resource",
     key="ResourceARN",
@@ -130,7 +130,7 @@ METRIC_ALARM: Final = Row(
     defaults={"actionsEnabled": True, "treatMissingData": "missing"},
     absent="datapointsToAlarm",
     autoname=Autoname(),
-    tags=_TAGS,
+    tags=TAGS,
 )
 
 _OF_COMPOSITES: Final = (
@@ -155,7 +155,7 @@ COMPOSITE_ALARM: Final = Row(
     names={"arn": "AlarmArn"},
     replace="alarmName",
     defaults={"actionsEnabled": True},
-    tags=_TAGS,
+    tags=TAGS,
 )
 
 ROWS: Final = (DASHBOARD, METRIC_ALARM, COMPOSITE_ALARM)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cli.localcloud.provider.aws import Cloud
-from cli.localcloud.provider.machine import Autoname, Live, Read, Row, Step, Tagging
+from cli.localcloud.provider.machine import Autoname, Live, Read, Row, Step
 from cli.localcloud.provider.mapping import to_api
+from cli.localcloud.provider.rows.cloudwatch import TAGS
 from cli.localcloud.provider.values import UNKNOWN, Properties
 
 _DEFAULT_BUS: Final = "default"
@@ -44,12 +45,7 @@ RULE: Final = Row(
     },
     documents="eventPattern",
     autoname=Autoname(max_length=64),
-    tags=Tagging(
-        add="tag_resource",
-        remove="untag_resource",
-        key="ResourceARN",
-        read=Read("list_tags_for_resource", "Tags", {"ResourceARN": "arn"}),
-    ),
+    tags=TAGS,
 )
 
 _TARGET_NAMES: Final = {
